@@ -1,0 +1,76 @@
+// The shape of `moraine.yaml` after validation and defaults: what every part of Moraine reads.
+// Parsing and its messages live in `config-file.ts`; here are only the types.
+
+import type { IngestionId } from "./ids.ts";
+
+export type FormatOptions =
+  | {
+      readonly type: "csv" | "tsv";
+      /** One character; "," for csv and tab for tsv unless told. */
+      readonly delimiter: string;
+      readonly header: boolean;
+      readonly quote: string;
+      readonly escape: string;
+      /** Texts that mean null, besides the empty field. */
+      readonly nullValues: readonly string[];
+      readonly encoding: "utf-8" | "utf-16" | "latin-1";
+      /** Lines before the header that are not rows. */
+      readonly skipLines: number;
+      readonly comment?: string;
+      readonly dateFormat?: string;
+      readonly timestampFormat?: string;
+    }
+  | { readonly type: "ndjson" }
+  /** One document: an array of records, one record, or records under a dot path such as `Records`. */
+  | { readonly type: "json"; readonly recordsPath?: string }
+  | { readonly type: "parquet" };
+
+export type Compression = "auto" | "none" | "gzip" | "zstd";
+
+export type OverwritePolicy = "replace" | "append" | "ignore";
+export type SchemaPolicy = "evolve" | "rescue" | "hold" | "fail";
+
+export interface Ingestion {
+  readonly id: IngestionId;
+  readonly source: {
+    /** The bucket's real name at run time, its name in `moraine.yaml` at synth time. */
+    readonly bucket: string;
+    readonly prefix: string;
+    /** Globs over the key below `prefix`; empty means all. */
+    readonly include: readonly string[];
+    readonly exclude: readonly string[];
+  };
+  readonly format: FormatOptions;
+  readonly compression: Compression;
+  readonly target: {
+    readonly database: string;
+    readonly table: string;
+    /** Partition expressions such as `day(eventTime)`, `bucket(16, id)`, `truncate(4, name)`, `region`. */
+    readonly partitionBy: readonly string[];
+    readonly targetFileSizeBytes: number;
+    /** Iceberg table properties set when the table is created. */
+    readonly properties: Readonly<Record<string, string>>;
+  };
+  readonly schema: {
+    readonly policy: SchemaPolicy;
+    /** Column name (dot path for nested) to Iceberg type. */
+    readonly hints: Readonly<Record<string, string>>;
+  };
+  readonly onOverwrite: OverwritePolicy;
+  /** Adds `_file_path`, `_file_modified_at`, `_ingested_at` to the table. */
+  readonly lineage: boolean;
+  readonly batch: { readonly filesMax: number; readonly bytesMax: number };
+}
+
+export interface BucketConfig {
+  readonly bucket: string;
+  /** false: created by the stack; true: the name of a bucket that is there. */
+  readonly existing: boolean;
+}
+
+export interface MoraineConfig {
+  readonly landing: readonly BucketConfig[];
+  readonly warehouse: BucketConfig & { readonly prefix: string };
+  readonly commit: { readonly intervalSeconds: number };
+  readonly ingestions: readonly Ingestion[];
+}
