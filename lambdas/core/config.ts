@@ -48,6 +48,8 @@ export interface Ingestion {
     /** Partition expressions such as `day(eventTime)`, `bucket(16, id)`, `truncate(4, name)`, `region`. */
     readonly partitionBy: readonly string[];
     readonly targetFileSizeBytes: number;
+    /** Where the table is created, `s3://bucket/folder`; under the warehouse unless told. Its bucket is named as `source.bucket` is. */
+    readonly location?: string;
     /** Iceberg table properties set when the table is created. */
     readonly properties: Readonly<Record<string, string>>;
   };
@@ -68,9 +70,17 @@ export interface BucketConfig {
   readonly existing: boolean;
 }
 
+export interface DatabaseConfig {
+  readonly database: string;
+  /** false: created by the stack. */
+  readonly existing: boolean;
+}
+
 export interface MoraineConfig {
   readonly landing: readonly BucketConfig[];
   readonly warehouse: BucketConfig & { readonly prefix: string };
   readonly commit: { readonly intervalSeconds: number };
+  /** Every database that is the target of an ingestion, once. */
+  readonly databases?: readonly DatabaseConfig[];
   readonly ingestions: readonly Ingestion[];
 }

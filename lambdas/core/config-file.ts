@@ -1,0 +1,257 @@
+// Reads `moraine.yaml` into a MoraineConfig: parse, defaults, checks. Every error is one line with file, line, path and remedy,
+// and all of them come at once. Pure: the CDK app, the operator's command and the tests call it with the text.
+// `resolveBuckets` turns the names of `moraine.yaml` into real bucket names at run time; nothing else differs between the two.
+
+import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
+import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
+import * as rules from "./config-rules.ts";
+import { LIMITS } from "./environment.ts";
+import type { IngestionId } from "./ids.ts";
+
+export type ParsedConfig =
+  | { readonly config: MoraineConfig; readonly errors?: never }
+  | { readonly config?: never; readonly errors: readonly string[] };
+
+const MIB = 1024 * 1024;
+
+export function parseConfig(text: string, fileName: string): ParsedConfig {
+  const source = openYaml(text, fileName);
+  if (source.errors.length > 0) return { errors: source.errors };
+  const config = source.document.contents === null ? undefined : readConfig(source, source.document.contents);
+  if (config === undefined)
+    return { errors: [`${fileName}:1: ingestions: is missing; describe at least one ingestion`] };
+  return source.errors.length > 0 ? { errors: source.errors } : { config };
+}
+
+/** `mapping`: names created by the stack to real names. Buckets that existed before keep the name they have. */
+export function resolveBuckets(config: MoraineConfig, mapping: Readonly<Record<string, string>>): MoraineConfig {
+  const real = (bucket: string): string => (Object.hasOwn(mapping, bucket) ? (mapping[bucket] ?? bucket) : bucket);
+  const resolveLocation = (uri: string): string =>
+    uri.replace(/^s3:\/\/([^/]+)/, (_, bucket: string) => `s3://${real(bucket)}`);
+  return {
+    ...config,
+    landing: config.landing.map((landing) => ({ ...landing, bucket: real(landing.bucket) })),
+    warehouse: { ...config.warehouse, bucket: real(config.warehouse.bucket) },
+    ingestions: config.ingestions.map((ingestion) => ({
+      ...ingestion,
+      source: { ...ingestion.source, bucket: real(ingestion.source.bucket) },
+      target: {
+        ...ingestion.target,
+        ...(ingestion.target.location === undefined ? {} : { location: resolveLocation(ingestion.target.location) }),
+      },
+    })),
+  };
+}
+
+function readConfig(source: Source, root: Place["node"]): MoraineConfig {
+  const file = new Section(source, { node: root, path: "" });
+  const landing = readLanding(source, file);
+  const warehouse = readWarehouse(file, landing);
+  const commit = file.section("commit");
+  const interval = { fallback: 30, min: 1, max: LIMITS.commitIntervalSecondsMax };
+  const intervalSeconds = commit?.duration("interval", interval) ?? interval.fallback;
+  commit?.close();
+  const sections = file.list("ingestions", true).map((place) => new Section(source, place));
+  if (file.has("ingestions") && sections.length === 0)
+    file.complain("ingestions", "is empty; describe at least one ingestion");
+  const ingestions = sections.map((section) => readIngestion(section, landing));
+  for (const conflict of rules.findConflicts(ingestions)) {
+    const section = sections[conflict.index];
+    const place = conflict.section === "ingestion" ? section : section?.section(conflict.section);
+    place?.complain(conflict.key, conflict.message);
+  }
+  checkUse(source, file, landing, ingestions);
+  const databases = readDatabases(source, file, ingestions);
+  file.close(["metrics", "catalog", "ledger"]);
+  return { landing, warehouse, commit: { intervalSeconds }, databases, ingestions };
+}
+
+function readLanding(source: Source, file: Section): readonly BucketConfig[] {
+  if (!file.has("landing")) return [{ bucket: "landing", existing: false }];
+  const buckets: BucketConfig[] = [];
+  for (const place of file.list("landing")) {
+    const section = new Section(source, place);
+    const bucket = section.string("bucket", { check: rules.checkBucketName });
+    if (buckets.some((other) => other.bucket === bucket))
+      section.complain("bucket", `"${bucket}" is listed twice; remove one`);
+    buckets.push({ bucket, existing: section.boolean("existing", false) });
+    section.close();
+  }
+  return buckets;
+}
+
+function readWarehouse(file: Section, landing: readonly BucketConfig[]): MoraineConfig["warehouse"] {
+  const section = file.section("warehouse");
+  if (section === undefined) return { bucket: "warehouse", existing: false, prefix: "" };
+  const bucket = section.string("bucket", { check: rules.checkBucketName, fallback: "warehouse" });
+  if (landing.some((other) => other.bucket === bucket)) {
+    section.complain(
+      "bucket",
+      `"${bucket}" is a landing bucket, and tables written there would load themselves; name another`,
+    );
+  }
+  const existing = section.boolean("existing", false);
+  const prefix = section.string("prefix", { check: rules.checkWarehousePrefix, fallback: "" });
+  section.close();
+  return { bucket, existing, prefix };
+}
+
+function readDatabases(source: Source, file: Section, ingestions: readonly Ingestion[]): readonly DatabaseConfig[] {
+  const used = [...new Set(ingestions.map((ingestion) => ingestion.target.database))];
+  const existing = new Map<string, boolean>();
+  for (const place of file.list("databases")) {
+    const section = new Section(source, place);
+    const database = section.string("database", { check: rules.checkGlueName });
+    if (!used.includes(database))
+      section.complain("database", `"${database}" is the target of no ingestion; remove it`);
+    if (existing.has(database)) section.complain("database", `"${database}" is listed twice; remove one`);
+    existing.set(database, section.boolean("existing", false));
+    section.close();
+  }
+  return used.map((database) => ({ database, existing: existing.get(database) ?? false }));
+}
+
+function readIngestion(section: Section, landing: readonly BucketConfig[]): Ingestion {
+  const id = section.string("id", { check: rules.checkIngestionId }) as IngestionId;
+  const ingestion: Ingestion = {
+    id,
+    source: readSource(section.requiredSection("source"), landing),
+    format: readFormat(section.requiredSection("format")),
+    compression:
+      section.choice("compression", { values: ["auto", "none", "gzip", "zstd"], fallback: "auto" }) ?? "auto",
+    target: readTarget(section.requiredSection("target"), landing),
+    schema: readSchema(section.section("schema")),
+    onOverwrite:
+      section.choice("onOverwrite", { values: ["replace", "append", "ignore"], fallback: "replace" }) ?? "replace",
+    lineage: section.boolean("lineage", true),
+    batch: readBatch(section.section("batch")),
+  };
+  readDiscovery(section.section("discovery"));
+  section.close();
+  return ingestion;
+}
+
+function readSource(section: Section | undefined, landing: readonly BucketConfig[]): Ingestion["source"] {
+  if (section === undefined) return { bucket: "", prefix: "", include: [], exclude: [] };
+  const only = landing.length === 1 ? landing[0]?.bucket : undefined;
+  const bucket = section.string("bucket", only === undefined ? {} : { fallback: only });
+  if (section.has("bucket") && !landing.some((declared) => declared.bucket === bucket)) {
+    const names = landing.map((declared) => declared.bucket).join(", ");
+    section.complain("bucket", `"${bucket}" is no landing bucket; add it to landing, or use one of: ${names}`);
+  }
+  const prefix = section.string("prefix", { check: rules.checkSourcePrefix, fallback: "" });
+  const include = section.strings("include", rules.checkGlob);
+  const exclude = section.strings("exclude", rules.checkGlob);
+  section.close();
+  return { bucket, prefix, include, exclude };
+}
+
+function readFormat(section: Section | undefined): FormatOptions {
+  const type = section?.choice("type", {
+    values: ["csv", "tsv", "ndjson", "json", "parquet"],
+    planned: ["avro", "metadata", "binary", "orc", "xml"],
+  });
+  if (section === undefined || type === undefined) return { type: "ndjson" };
+  const format = type === "csv" || type === "tsv" ? readDelimited(section, type) : readSelfDescribing(section, type);
+  section.close();
+  return format;
+}
+
+function readDelimited(section: Section, type: "csv" | "tsv"): FormatOptions {
+  const comment = section.optionalString("comment", rules.checkOneCharacter);
+  const dateFormat = section.optionalString("dateFormat");
+  const timestampFormat = section.optionalString("timestampFormat");
+  return {
+    type,
+    delimiter: section.string("delimiter", { check: rules.checkOneCharacter, fallback: type === "tsv" ? "\t" : "," }),
+    header: section.boolean("header", true),
+    quote: section.string("quote", { check: rules.checkAtMostOneCharacter, fallback: '"' }),
+    escape: section.string("escape", { check: rules.checkAtMostOneCharacter, fallback: '"' }),
+    nullValues: section.strings("nullValues"),
+    encoding: section.choice("encoding", { values: ["utf-8", "utf-16", "latin-1"], fallback: "utf-8" }) ?? "utf-8",
+    skipLines: section.integer("skipLines", { fallback: 0, min: 0, max: 1_000_000 }),
+    ...(comment === undefined ? {} : { comment }),
+    ...(dateFormat === undefined ? {} : { dateFormat }),
+    ...(timestampFormat === undefined ? {} : { timestampFormat }),
+  };
+}
+
+function readSelfDescribing(section: Section, type: "ndjson" | "json" | "parquet"): FormatOptions {
+  if (type !== "json" || !section.has("recordsPath")) return { type };
+  return { type, recordsPath: section.string("recordsPath") };
+}
+
+function readTarget(section: Section | undefined, landing: readonly BucketConfig[]): Ingestion["target"] {
+  if (section === undefined)
+    return { database: "", table: "", partitionBy: [], targetFileSizeBytes: 0, properties: {} };
+  const location = section.optionalString("location", rules.checkLocation);
+  const locationBucket = location?.split("/")[2];
+  if (landing.some((declared) => declared.bucket === locationBucket)) {
+    section.complain(
+      "location",
+      `"${locationBucket}" is a landing bucket, and the table would load itself; name another`,
+    );
+  }
+  const target = {
+    database: section.string("database", { check: rules.checkGlueName }),
+    table: section.string("table", { check: rules.checkGlueName }),
+    partitionBy: section.strings("partitionBy", rules.checkPartitionExpression),
+    targetFileSizeBytes: section.integer("targetFileSizeBytes", {
+      fallback: 128 * MIB,
+      min: 64 * 1024,
+      max: 1024 * MIB,
+    }),
+    ...(location === undefined ? {} : { location }),
+    properties: section.texts("properties", rules.checkProperty),
+  };
+  section.close();
+  return target;
+}
+
+function readSchema(section: Section | undefined): Ingestion["schema"] {
+  if (section === undefined) return { policy: "evolve", hints: {} };
+  const policy = section.choice("policy", {
+    values: ["evolve", "fail"],
+    fallback: "evolve",
+    planned: ["rescue", "hold"],
+  });
+  const texts = section.texts("hints", rules.checkIcebergType);
+  section.close();
+  const hints = Object.entries(texts).map(([name, type]) => [name, rules.canonicalType(type)]);
+  return { policy: policy ?? "evolve", hints: Object.fromEntries(hints) };
+}
+
+function readBatch(section: Section | undefined): Ingestion["batch"] {
+  const filesMax = { fallback: 1000, min: 1, max: 10_000 };
+  const bytesMax = { fallback: 1024 * MIB, min: MIB, max: 4096 * MIB };
+  const batch = {
+    filesMax: section?.integer("filesMax", filesMax) ?? filesMax.fallback,
+    bytesMax: section?.integer("bytesMax", bytesMax) ?? bytesMax.fallback,
+  };
+  section?.close();
+  return batch;
+}
+
+/** Only events find files so far; the other strategies are refused rather than ignored. */
+function readDiscovery(section: Section | undefined): void {
+  const planned = ["full", "incremental_lexical", "incremental_time", "partitioned", "inventory"];
+  section?.choice("strategy", { values: ["event_driven"], fallback: "event_driven", planned });
+  section?.close(["reconcile", "pattern", "lookback", "every"]);
+}
+
+/** A landing bucket nobody reads would get no notification, and files in it would wait forever. */
+function checkUse(
+  source: Source,
+  file: Section,
+  landing: readonly BucketConfig[],
+  ingestions: readonly Ingestion[],
+): void {
+  const places = file.list("landing");
+  for (const [index, { bucket }] of landing.entries()) {
+    const used = ingestions.some((ingestion) => ingestion.source.bucket === bucket);
+    const place = places[index];
+    if (!used && place !== undefined) {
+      source.add(place.node, place.path, `no ingestion reads "${bucket}"; remove it or add an ingestion`);
+    }
+  }
+}

@@ -1,0 +1,155 @@
+// What a single value of `moraine.yaml` must look like, and what its ingestions must not do to each other.
+// A check returns the complaint (what is wrong; the remedy) or undefined, so that the reader adds place and path.
+
+import picomatch from "picomatch";
+import type { Ingestion } from "./config.ts";
+import { type Check, shown } from "./config-reader.ts";
+
+function pattern(expression: RegExp, what: string, remedy: string): Check {
+  return (text) => (expression.test(text) ? undefined : `${shown(text)} is no ${what}; ${remedy}`);
+}
+
+export const checkIngestionId = pattern(
+  /^[a-z0-9][a-z0-9_-]{0,62}$/,
+  "ingestion id",
+  "use lower-case letters, digits, - and _, at most 63",
+);
+
+/** Glue folds names to lower case, and Athena reads no other characters. */
+export const checkGlueName = pattern(
+  /^[a-z0-9_]{1,255}$/,
+  "Glue name",
+  "use lower-case letters, digits and _, at most 255",
+);
+
+export const checkBucketName = pattern(
+  /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+  "bucket name",
+  "use 3 to 63 lower-case letters, digits and -",
+);
+
+export const checkOneCharacter: Check = (text) =>
+  [...text].length === 1 ? undefined : `${shown(text)} is not one character; write exactly one, in quotes`;
+
+export const checkAtMostOneCharacter: Check = (text) =>
+  text === "" ? undefined : checkOneCharacter(text)?.replace("exactly one, in quotes", 'one, or "" for none');
+
+export const checkSourcePrefix: Check = (text) => {
+  if (text.startsWith("/")) return `${shown(text)} starts with /, which no S3 key does; remove the /`;
+  if (/[*?[\]{}]/.test(text)) return `${shown(text)} looks like a glob; put globs into include`;
+  return utf8Length(text) > 1024 ? "is longer than an S3 key can be; shorten it to 1024 bytes" : undefined;
+};
+
+export const checkWarehousePrefix = pattern(
+  /^([A-Za-z0-9!_.'()=-]+(\/[A-Za-z0-9!_.'()=-]+)*)?$/,
+  "warehouse prefix",
+  "use folder names of letters, digits, - and _, without / at either end",
+);
+
+export const checkLocation = pattern(
+  /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[A-Za-z0-9!_.'()=-]+(\/[A-Za-z0-9!_.'()=-]+)*$/,
+  "table location",
+  "write s3://bucket/folder, without / at the end",
+);
+
+export const checkGlob: Check = (text) => {
+  if (text === "") return "is empty; write a glob such as **/*.csv";
+  if (text.startsWith("/")) return `${shown(text)} starts with /; globs match the key below the prefix, remove the /`;
+  try {
+    picomatch(text, { dot: true, strictBrackets: true });
+    return undefined;
+  } catch (error) {
+    return `${shown(text)} is no glob (${error instanceof Error ? error.message : "unknown"}); close its brackets or escape them with \\`;
+  }
+};
+
+const COLUMN = String.raw`[^\s(),]+`;
+const PARTITION = new RegExp(
+  String.raw`^(?:${COLUMN}|(?:identity|void|year|month|day|hour)\(\s*${COLUMN}\s*\)|(?:bucket|truncate)\(\s*[1-9]\d{0,8}\s*,\s*${COLUMN}\s*\))$`,
+);
+
+export const checkPartitionExpression = pattern(
+  PARTITION,
+  "partition expression",
+  "write a column, year|month|day|hour(column), bucket(16, column) or truncate(4, column)",
+);
+
+const PLAIN_TYPES = "boolean int long float double date time timestamp timestamptz string uuid binary".split(" ");
+
+export const checkIcebergType: Check = (text) => {
+  if (PLAIN_TYPES.includes(text)) return undefined;
+  const decimal = /^decimal\((\d{1,2}), ?(\d{1,2})\)$/.exec(text);
+  const precision = Number(decimal?.[1]);
+  if (decimal && precision >= 1 && precision <= 38 && Number(decimal[2]) <= precision) return undefined;
+  if (/^fixed\[[1-9]\d{0,5}\]$/.test(text)) return undefined;
+  return `${shown(text)} is no Iceberg type; use ${PLAIN_TYPES.join(", ")}, decimal(precision up to 38, scale) or fixed[bytes]`;
+};
+
+export function checkProperty(_value: string, name: string): string | undefined {
+  const reserved = name.startsWith("moraine.") || name === "format-version";
+  return reserved ? "is kept by Moraine itself; remove it" : undefined;
+}
+
+/** `decimal(9,2)` as Iceberg writes it: `decimal(9, 2)`. */
+export function canonicalType(text: string): string {
+  return text.replace(/^decimal\((\d+), ?(\d+)\)$/, "decimal($1, $2)");
+}
+
+export interface Conflict {
+  /** Which ingestion, and which of its keys. */
+  readonly index: number;
+  readonly section: "source" | "target" | "ingestion";
+  readonly key: string;
+  readonly message: string;
+}
+
+/** What two ingestions must not share, and what one's options must not combine. */
+export function findConflicts(ingestions: readonly Ingestion[]): readonly Conflict[] {
+  return ingestions.flatMap((ingestion, index) => {
+    const earlier = ingestions.slice(0, index);
+    return [
+      ...conflictsWithin(ingestion, index),
+      ...earlier.flatMap((other) => conflictsBetween(ingestion, other, index)),
+    ];
+  });
+}
+
+function conflictsWithin(ingestion: Ingestion, index: number): readonly Conflict[] {
+  if (ingestion.onOverwrite !== "replace" || ingestion.lineage) return [];
+  const message = "replace finds the old rows by _file_path; set lineage: true, or onOverwrite to append or ignore";
+  return [{ index, section: "ingestion", key: "onOverwrite", message }];
+}
+
+function conflictsBetween(ingestion: Ingestion, other: Ingestion, index: number): readonly Conflict[] {
+  const conflicts: Conflict[] = [];
+  const add = (section: Conflict["section"], key: string, message: string): void => {
+    conflicts.push({ index, section, key, message });
+  };
+  if (ingestion.id === other.id)
+    add("ingestion", "id", `"${ingestion.id}" is taken by an ingestion above; choose another id`);
+  if (ingestion.source.bucket !== "" && same(ingestion.source, other.source)) {
+    add(
+      "source",
+      "prefix",
+      `"${other.id}" takes the same keys; give one of the two another prefix, include or exclude`,
+    );
+  }
+  const { target } = ingestion;
+  if (target.table === "" || target.database !== other.target.database || target.table !== other.target.table)
+    return conflicts;
+  if (!same(target.partitionBy, other.target.partitionBy)) {
+    add("target", "partitionBy", `"${other.id}" loads the same table with another partitionBy; make the two equal`);
+  }
+  if (target.location !== other.target.location) {
+    add("target", "location", `"${other.id}" loads the same table at another location; make the two equal`);
+  }
+  return conflicts;
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function utf8Length(text: string): number {
+  return new TextEncoder().encode(text).length;
+}

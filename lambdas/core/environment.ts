@@ -1,0 +1,78 @@
+// What the stack and the handlers must agree on: names of environment variables and metrics, and the limits that stand in a
+// relation to each other. `lib` sets them, handlers read them, `test/stack/limits.test.ts` holds the relations.
+// Constants only: nothing here reads the environment.
+
+/** Environment variables of every function. */
+export const ENV = {
+  /** JSON object: name of a bucket in `moraine.yaml` to its real name. */
+  buckets: "MORAINE_BUCKETS",
+  ledgerTable: "MORAINE_LEDGER_TABLE",
+  /** Stable for the life of the ledger table: part of the table property `moraine.<ledger-id>.commit-seq`. */
+  ledgerId: "MORAINE_LEDGER_ID",
+  intakeQueueUrl: "MORAINE_INTAKE_QUEUE_URL",
+  commitQueueUrl: "MORAINE_COMMIT_QUEUE_URL",
+  /** `s3://bucket/prefix` without a slash at the end. */
+  warehouseUri: "MORAINE_WAREHOUSE_URI",
+  commitIntervalSeconds: "MORAINE_COMMIT_INTERVAL_SECONDS",
+  /** Folder whose `node_modules` holds DuckDB's native binding, tried before all others. Set by `local/` only. */
+  nativeRoot: "MORAINE_NATIVE_ROOT",
+} as const;
+
+/** The validated configuration, beside each bundle: environment variables end at 4 KB. */
+export const CONFIG_ASSET = "moraine.config.json";
+
+/** Index of the ledger that serves people; base keys are `partition` and `sort`. */
+export const LEDGER_INDEX = "people";
+
+/** EMF. Emit with the `service` dimension only (Powertools adds it): an alarm matches its dimensions exactly. */
+export const METRIC_NAMESPACE = "Moraine";
+export const METRICS = {
+  filesLoaded: "FilesLoaded",
+  filesFailed: "FilesFailed",
+  filesSkipped: "FilesSkipped",
+  rowsLoaded: "RowsLoaded",
+  bytesRead: "BytesRead",
+  commits: "Commits",
+  commitConflicts: "CommitConflicts",
+  /** Ledger and table disagree: the table is stopped and somebody is paged. */
+  tableCorrupt: "TableCorrupt",
+} as const;
+
+const MINUTE_SECONDS = 60;
+const DAY_SECONDS = 24 * 60 * MINUTE_SECONDS;
+
+export const LIMITS = {
+  loadTimeoutSeconds: 5 * MINUTE_SECONDS,
+  /** New accounts may not go above 3,008 MB; it buys 1.7 vCPU. */
+  loadMemoryMb: 3008,
+  /** Source bytes, DuckDB's spill and the Parquet files of one batch; /tmp above 512 MB costs under 1 % of the function. */
+  loadDiskMb: 10_240,
+  /** Above 10 needs a window. The 6 MB payload holds some 3,000 S3 notifications. */
+  intakeBatchSize: 1000,
+  intakeWindowSeconds: 10,
+  loadConcurrencyMax: 50,
+
+  commitTimeoutSeconds: 2 * MINUTE_SECONDS,
+  commitMemoryMb: 1024,
+  /** FIFO sources take at most 10. */
+  commitBatchSize: 10,
+  commitConcurrencyMax: 20,
+  /** The commit hint waits this much longer than the interval, so that it is seen after the interval's last batch. */
+  commitDelayMarginSeconds: 2,
+  /** SQS delays a message by at most 900 s. */
+  commitIntervalSecondsMax: 895,
+
+  sweepEveryMinutes: 5,
+  sweepTimeoutSeconds: 4 * MINUTE_SECONDS,
+  sweepMemoryMb: 1024,
+
+  /** A batch may be taken over after this; longer than any invocation lives, or live work would be aborted. */
+  leaseDurationMs: 10 * MINUTE_SECONDS * 1000,
+
+  /** AWS asks for six times the function's timeout. */
+  visibilityPerTimeout: 6,
+  receivesMax: 10,
+  /** Shorter than the dead-letter queues': a dead message keeps the age it had. */
+  queueRetentionSeconds: 10 * DAY_SECONDS,
+  deadLetterRetentionSeconds: 14 * DAY_SECONDS,
+} as const;
