@@ -1,0 +1,32 @@
+// The contracts against the fakes: what a test on fakes proves holds for the real services as far as these suites go.
+
+import { ManualClock } from "../fakes/manual-clock.ts";
+import { MemoryLedger } from "../fakes/memory-ledger.ts";
+import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
+import { MemoryPointer } from "../fakes/memory-pointer.ts";
+import { MemoryQueues } from "../fakes/memory-queues.ts";
+import { ledgerContract } from "./ledger.contract.ts";
+import { objectStoreContract } from "./object-store.contract.ts";
+import { pointerContract } from "./pointer.contract.ts";
+import { queuesContract } from "./queues.contract.ts";
+
+const close = async () => {};
+
+objectStoreContract("memory", async () => ({ store: new MemoryObjectStore(new ManualClock()), bucket: "b", close }));
+
+ledgerContract("memory", async () => ({ ledger: new MemoryLedger(), close }));
+
+pointerContract("memory", async () => {
+  const pointer = new MemoryPointer(["audit"]);
+  return { pointer, database: "audit", drop: async (name) => pointer.drop(name), close };
+});
+
+queuesContract("memory", async () => {
+  const queues = new MemoryQueues(new ManualClock());
+  return {
+    queues,
+    takeIntake: async () => queues.intake.splice(0),
+    takeHints: async () => queues.hints.splice(0),
+    close,
+  };
+});
