@@ -1,0 +1,32 @@
+// The intake queue: every event that may become rows, from S3, from a listing or from the sweeper, waits here for the loader.
+// An event is deleted only when its file's fate is on record; what fails ten times rests in the dead-letter queue.
+
+import { Duration } from "aws-cdk-lib";
+import * as sqs from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import { LIMITS } from "../lambdas/core/environment.ts";
+import { acknowledge } from "./checks.ts";
+
+export class Intake extends Construct {
+  readonly queue: sqs.Queue;
+  readonly deadLetters: sqs.Queue;
+
+  constructor(scope: Construct, id: string) {
+    super(scope, id);
+    this.deadLetters = new sqs.Queue(this, "DeadLetters", {
+      encryption: sqs.QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.seconds(LIMITS.deadLetterRetentionSeconds),
+    });
+    acknowledge(this.deadLetters, { "Serverless-SQSRedrivePolicy": "this is the dead-letter queue" });
+    this.queue = new sqs.Queue(this, "Queue", {
+      encryption: sqs.QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      visibilityTimeout: Duration.seconds(
+        LIMITS.loadTimeoutSeconds * LIMITS.visibilityPerTimeout + LIMITS.intakeWindowSeconds,
+      ),
+      retentionPeriod: Duration.seconds(LIMITS.queueRetentionSeconds),
+      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: LIMITS.receivesMax },
+    });
+  }
+}
