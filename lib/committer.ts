@@ -39,6 +39,5 @@ export class Committer extends Construct {
     );
     grantLedger(this.code, props.ledger);
     grantCommit(this.code, props.warehouse);
-    this.code.allow(["sqs:SendMessage"], [props.commitQueue.queue.queueArn]);
   }
 }

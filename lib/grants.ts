@@ -4,25 +4,23 @@ import type { Ledger } from "./ledger.ts";
 import type { MoraineFunction } from "./moraine-function.ts";
 import type { Warehouse } from "./warehouse.ts";
 
-const LEDGER_ACTIONS = [
-  "dynamodb:GetItem",
-  "dynamodb:BatchGetItem",
-  "dynamodb:Query",
-  "dynamodb:PutItem",
-  "dynamodb:DeleteItem",
-];
-
-/** Reads and writes items; never scans, never changes the table itself. */
+/** Reads and writes items; never scans, never changes the table itself, never reads the index (it serves people). */
 export function grantLedger(grantee: MoraineFunction, ledger: Ledger): void {
-  grantee.allow(LEDGER_ACTIONS, [ledger.table.tableArn]);
-  grantee.allow(["dynamodb:Query"], [ledger.indexArn]);
+  const reads = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"];
+  grantee.allow([...reads, "dynamodb:PutItem", "dynamodb:DeleteItem"], [ledger.table.tableArn]);
 }
 
-/** Commits to the configured tables: writes metadata, moves the catalog's pointer, takes back metadata that lost the race. */
-export function grantCommit(grantee: MoraineFunction, warehouse: Warehouse): void {
-  grantee.allow(["s3:GetObject", "s3:PutObject"], warehouse.objectArns);
-  grantee.allow(["s3:DeleteObject"], warehouse.metadataArns);
-  // Without ListBucket S3 answers 403 instead of 404 for an object that is gone.
+/** Reads the configured tables. Without ListBucket S3 answers 403 instead of 404 for an object that is gone. */
+export function grantReadTables(grantee: MoraineFunction, warehouse: Warehouse): void {
+  grantee.allow(["glue:GetTable"], warehouse.catalogArns);
+  grantee.allow(["s3:GetObject"], warehouse.objectArns);
   grantee.allow(["s3:ListBucket"], warehouse.bucketArns);
-  grantee.allow(["glue:GetTable", "glue:UpdateTable"], warehouse.catalogArns);
+}
+
+/** Writes files of tables, moves the catalog's pointer, and takes back metadata that lost the race. */
+export function grantCommit(grantee: MoraineFunction, warehouse: Warehouse): void {
+  grantReadTables(grantee, warehouse);
+  grantee.allow(["glue:UpdateTable"], warehouse.catalogArns);
+  grantee.allow(["s3:PutObject", "s3:AbortMultipartUpload"], warehouse.objectArns);
+  grantee.allow(["s3:DeleteObject"], warehouse.metadataArns);
 }

@@ -8,7 +8,7 @@ import { Construct } from "constructs";
 import { LIMITS } from "../lambdas/core/environment.ts";
 import { acknowledge } from "./checks.ts";
 import type { CommitQueue } from "./commit-queue.ts";
-import { grantCommit, grantLedger } from "./grants.ts";
+import { grantLedger, grantReadTables } from "./grants.ts";
 import type { Intake } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { MoraineFunction } from "./moraine-function.ts";
@@ -43,7 +43,7 @@ export class Sweeper extends Construct {
     });
     acknowledge(schedule, { "Serverless-EventBusDLQ": "a lost tick is repeated by the next one five minutes later" });
     grantLedger(this.code, props.ledger);
-    grantCommit(this.code, props.warehouse);
+    grantReadTables(this.code, props.warehouse);
     this.code.allow(["s3:DeleteObject"], props.warehouse.objectArns);
     this.code.allow(["sqs:SendMessage"], [props.intake.queue.queueArn, props.commitQueue.queue.queueArn]);
   }

@@ -66,9 +66,6 @@ export const LIMITS = {
   sweepTimeoutSeconds: 4 * MINUTE_SECONDS,
   sweepMemoryMb: 1024,
 
-  /** A batch may be taken over after this; longer than any invocation lives, or live work would be aborted. */
-  leaseDurationMs: 10 * MINUTE_SECONDS * 1000,
-
   /** AWS asks for six times the function's timeout. */
   visibilityPerTimeout: 6,
   receivesMax: 10,
