@@ -15,10 +15,11 @@ import {
   QueryCommand,
   type QueryCommandInput,
 } from "@aws-sdk/client-dynamodb";
+import { mapLimit } from "../core/concurrency.ts";
 import { assert, type ErrorContext, MoraineError } from "../core/errors.ts";
 import type { Revision } from "../core/ids.ts";
 import type { Ledger, LedgerItem, LedgerKey, WriteOutcome } from "../core/ports.ts";
-import { chunk, mapBounded, waitWithJitter } from "./bounded.ts";
+import { chunk, waitWithJitter } from "./bounded.ts";
 import { fromRecord, toRecord } from "./ledger-record.ts";
 import { toMoraineError } from "./sdk-errors.ts";
 
@@ -55,7 +56,7 @@ export class DynamoLedger implements Ledger {
   async readMany(keys: readonly LedgerKey[]): Promise<readonly (LedgerItem | undefined)[]> {
     // One request may not name a key twice.
     const distinct = new Map(keys.map((key) => [identity(key), keyOf(key)]));
-    const pages = await mapBounded(chunk([...distinct.values()], BATCH_GET_KEYS), BATCH_GETS_AT_ONCE, (page) =>
+    const pages = await mapLimit(chunk([...distinct.values()], BATCH_GET_KEYS), BATCH_GETS_AT_ONCE, (page) =>
       this.#readPage(page),
     );
     const found = new Map(pages.flat().map((item) => [identity(item.key), item]));

@@ -3,10 +3,11 @@
 // in memory; parts and small bodies are buffers, so the SDK can send them again with a plain checksum header.
 
 import { DeleteObjectsCommand, GetObjectCommand, ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
+import { mapLimit } from "../core/concurrency.ts";
 import { assert, type ErrorContext, MoraineError } from "../core/errors.ts";
 import { type ObjectUri, objectUri, splitUri } from "../core/ids.ts";
 import type { GetOutcome, ObjectFacts, ObjectStore, PutBody } from "../core/ports.ts";
-import { chunk, mapBounded } from "./bounded.ts";
+import { chunk } from "./bounded.ts";
 import { putObject } from "./s3-put.ts";
 import { describeFailure, toMoraineError } from "./sdk-errors.ts";
 
@@ -57,7 +58,7 @@ export class S3ObjectStore implements ObjectStore {
         DELETE_KEYS,
       ).map((keys) => ({ bucket, keys })),
     );
-    await mapBounded(requests, DELETES_AT_ONCE, ({ bucket, keys }) => this.#removeKeys(bucket, keys));
+    await mapLimit(requests, DELETES_AT_ONCE, ({ bucket, keys }) => this.#removeKeys(bucket, keys));
   }
 
   async *list(prefix: string): AsyncIterable<{ readonly uri: ObjectUri } & ObjectFacts> {
