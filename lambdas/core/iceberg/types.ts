@@ -146,6 +146,8 @@ export type PartitionTuple = readonly (Value | null)[];
 export interface DataFile {
   readonly content: "data" | "position-deletes" | "equality-deletes";
   readonly filePath: string;
+  /** As written, upper case for ours; absent: PARQUET. Foreign writers may add AVRO and ORC. */
+  readonly fileFormat?: string;
   readonly partition: PartitionTuple;
   readonly recordCount: number;
   readonly fileSizeInBytes: number;
@@ -159,6 +161,9 @@ export interface DataFile {
   /** Field ids that make two rows equal; only for equality deletes. */
   readonly equalityIds?: readonly number[];
   readonly sortOrderId?: number;
+  /** Foreign only, carried along: encryption key metadata, and the one data file a position-delete file is about. */
+  readonly keyMetadata?: Uint8Array;
+  readonly referencedDataFile?: string;
 }
 
 export type ManifestEntryStatus = "existing" | "added" | "deleted";
@@ -195,6 +200,8 @@ export interface ManifestFile {
   readonly existingRowsCount: number;
   readonly deletedRowsCount: number;
   readonly partitions?: readonly FieldSummary[];
+  /** Foreign only, carried along. */
+  readonly keyMetadata?: Uint8Array;
 }
 
 /** A manifest a loader wrote: the committer fills in snapshot id and sequence numbers when it lists it. */

@@ -1,0 +1,127 @@
+// Reads Avro records driven by the schema in the file's header, compiled once into closures.
+// Records are plain objects: long is bigint, int is number, bytes and fixed are Uint8Array, null is null.
+// Logical types are left to the caller. Own code rather than avsc, which refuses schemas that Iceberg writers really produce
+// (a decimal type defined twice, names beyond ASCII) and unpacks every long into a fresh buffer.
+
+import { MoraineError } from "../errors.ts";
+import { type AvroObject, type AvroSource, type AvroType, isUnion } from "./avro-io.ts";
+
+type Reader = (source: AvroSource) => unknown;
+
+export function recordReader(schema: object, fileName: string): Reader {
+  return compileReader(schema as AvroObject, new Map(), fileName);
+}
+
+function compileReader(type: AvroType, named: Map<string, Reader>, fileName: string): Reader {
+  if (typeof type === "string") return primitiveReader(type) ?? namedReader(type, named, fileName);
+  if (isUnion(type)) return unionReader(type, named, fileName);
+  const inner = (t: AvroType | undefined) => compileReader(t ?? "", named, fileName);
+  switch (type.type) {
+    case "record":
+      return recordFieldsReader(type, named, fileName);
+    case "array":
+      return arrayReader(inner(type.items));
+    case "map":
+      return mapReader(inner(type.values));
+    case "fixed": {
+      const size = type.size ?? 0;
+      return define(type, named, (source) => copyOf(source.readRaw(size)));
+    }
+    case "enum":
+      return define(type, named, (source) => type.symbols?.[source.readInt()]);
+    default:
+      return inner(type.type);
+  }
+}
+
+function primitiveReader(name: string): Reader | undefined {
+  switch (name) {
+    case "null":
+      return () => null;
+    case "boolean":
+      return (source) => source.readByte() !== 0;
+    case "int":
+      return (source) => source.readInt();
+    case "long":
+      return (source) => source.readLong();
+    case "float":
+      return (source) => source.readFloat();
+    case "double":
+      return (source) => source.readDouble();
+    case "bytes":
+      return (source) => copyOf(source.readRaw(source.readCount()));
+    case "string":
+      return (source) => source.readString();
+    default:
+      return undefined;
+  }
+}
+
+/** A plain Uint8Array of its own: a Buffer view would keep the whole block in memory. */
+function copyOf(bytes: Buffer): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
+/** Resolved when first read, so that a type may refer to itself. */
+function namedReader(name: string, named: Map<string, Reader>, fileName: string): Reader {
+  return (source) => {
+    const reader = named.get(name) ?? named.get(name.slice(name.lastIndexOf(".") + 1));
+    if (reader === undefined) throw new MoraineError("Corrupt", "avro type is unknown", { type: name, file: fileName });
+    return reader(source);
+  };
+}
+
+/** The first definition of a name wins: PyIceberg repeats equal definitions instead of referring to them. */
+function define(type: AvroObject, named: Map<string, Reader>, reader: Reader): Reader {
+  const name = type.name ?? "";
+  const full = type.namespace === undefined ? name : `${type.namespace}.${name}`;
+  for (const key of [name, full]) if (!named.has(key)) named.set(key, reader);
+  return reader;
+}
+
+function recordFieldsReader(type: AvroObject, named: Map<string, Reader>, fileName: string): Reader {
+  const fields: { name: string; read: Reader }[] = [];
+  const reader = define(type, named, (source) => {
+    const record: Record<string, unknown> = {};
+    for (const field of fields) record[field.name] = field.read(source);
+    return record;
+  });
+  for (const { name, type: fieldType } of type.fields ?? []) {
+    fields.push({ name, read: compileReader(fieldType, named, fileName) });
+  }
+  return reader;
+}
+
+function unionReader(branches: readonly AvroType[], named: Map<string, Reader>, fileName: string): Reader {
+  const readers = branches.map((branch) => compileReader(branch, named, fileName));
+  return (source) => {
+    const index = source.readInt();
+    const reader = readers[index];
+    if (reader === undefined)
+      throw new MoraineError("Corrupt", "avro union has no such branch", { index, file: fileName });
+    return reader(source);
+  };
+}
+
+function arrayReader(readItem: Reader): Reader {
+  return (source) => {
+    const items: unknown[] = [];
+    for (let count = source.readBlockCount(); count !== 0; count = source.readBlockCount()) {
+      for (let i = 0; i < count; i++) items.push(readItem(source));
+    }
+    return items;
+  };
+}
+
+function mapReader(readValue: Reader): Reader {
+  return (source) => {
+    const entries: Record<string, unknown> = {};
+    for (let count = source.readBlockCount(); count !== 0; count = source.readBlockCount()) {
+      for (let i = 0; i < count; i++) {
+        const key = source.readString();
+        entries[key] = readValue(source);
+      }
+    }
+    return entries;
+  };
+}

@@ -1,0 +1,146 @@
+// Avro object container files: header, blocks, codecs. Records: avro-read.ts, avro-write.ts.
+// The header keeps the schema exactly as given, because Iceberg readers find columns by the `field-id` attributes in it
+// (avsc drops unknown attributes when it writes a container). The sync marker is a hash of the content, so that the same
+// records always give the same bytes: a manifest written twice after a crash is the same object.
+
+import { createHash } from "node:crypto";
+import { deflateRawSync, inflateRawSync, zstdDecompressSync } from "node:zlib";
+import { MoraineError } from "../errors.ts";
+import { AvroSink, AvroSource } from "./avro-io.ts";
+import { recordReader } from "./avro-read.ts";
+import { recordWriter } from "./avro-write.ts";
+
+const MAGIC = Buffer.from("Obj\u0001", "latin1");
+const SYNC_BYTES = 16;
+/** Uncompressed bytes per block, as in Java's DataFileWriter. */
+const BLOCK_BYTES = 64_000;
+/** A block that inflates past this is no manifest but an attack or a mistake. */
+const BLOCK_BYTES_MAX = 512 * 1024 * 1024;
+
+export interface Container {
+  readonly schema: object;
+  readonly meta: Record<string, string>;
+  readonly records: unknown[];
+}
+
+export function encodeContainer(
+  schema: object,
+  records: Iterable<object>,
+  meta: Readonly<Record<string, string>>,
+  codec: "deflate" | "null" = "deflate",
+): Uint8Array {
+  const header = encodeHeader({ ...meta, "avro.schema": JSON.stringify(schema), "avro.codec": codec });
+  const blocks = encodeBlocks(schema, records, codec);
+  const hash = createHash("sha256").update(header);
+  for (const block of blocks) hash.update(block);
+  const sync = hash.digest().subarray(0, SYNC_BYTES);
+  return new Uint8Array(Buffer.concat([header, sync, ...blocks.flatMap((block) => [block, sync])]));
+}
+
+function encodeHeader(meta: Readonly<Record<string, string>>): Uint8Array {
+  const sink = new AvroSink();
+  sink.writeRaw(MAGIC);
+  const entries = Object.entries(meta);
+  sink.writeLong(entries.length);
+  for (const [key, value] of entries) {
+    sink.writeString(key);
+    sink.writeString(value);
+  }
+  sink.writeLong(0);
+  return sink.take();
+}
+
+/** Each block is its record count, its length and its bytes, still without the sync marker. */
+function encodeBlocks(schema: object, records: Iterable<object>, codec: "deflate" | "null"): Uint8Array[] {
+  const write = recordWriter(schema);
+  const body = new AvroSink();
+  const blocks: Uint8Array[] = [];
+  let count = 0;
+  const close = () => {
+    const raw = body.take();
+    const bytes = codec === "deflate" ? deflateRawSync(raw) : raw;
+    const block = new AvroSink();
+    block.writeLong(count);
+    block.writeLong(bytes.length);
+    block.writeRaw(bytes);
+    blocks.push(block.take());
+    count = 0;
+  };
+  for (const record of records) {
+    write(body, record);
+    count++;
+    if (body.length >= BLOCK_BYTES) close();
+  }
+  if (count > 0) close();
+  return blocks;
+}
+
+/** `name`: what the bytes are, for messages (a uri when there is one). Longs come back as bigint, ints as number. */
+export function decodeContainer(bytes: Uint8Array, name = "avro file"): Container {
+  const source = new AvroSource(bytes, name);
+  if (Buffer.compare(source.readRaw(MAGIC.length), MAGIC) !== 0) {
+    throw new MoraineError("Corrupt", "not an avro container file", { file: name });
+  }
+  const meta = decodeMeta(source);
+  const sync = source.readRaw(SYNC_BYTES);
+  const schema = parseSchema(meta["avro.schema"], name);
+  const inflate = inflaterOf(meta["avro.codec"] ?? "null", name);
+  const read = recordReader(schema, name);
+  const records: unknown[] = [];
+  while (!source.atEnd()) {
+    const count = source.readCount();
+    const block = new AvroSource(inflate(source.readRaw(source.readCount())), name);
+    for (let i = 0; i < count; i++) records.push(read(block));
+    if (!block.atEnd() || Buffer.compare(source.readRaw(SYNC_BYTES), sync) !== 0) {
+      throw new MoraineError("Corrupt", "avro block does not end where it should", { file: name });
+    }
+  }
+  return { schema, meta, records };
+}
+
+function decodeMeta(source: AvroSource): Record<string, string> {
+  const meta: Record<string, string> = {};
+  for (let count = source.readBlockCount(); count !== 0; count = source.readBlockCount()) {
+    for (let i = 0; i < count; i++) {
+      const key = source.readString();
+      meta[key] = source.readString();
+    }
+  }
+  return meta;
+}
+
+function parseSchema(text: string | undefined, name: string): object {
+  try {
+    const schema: unknown = JSON.parse(text ?? "");
+    if (typeof schema === "object" && schema !== null) return schema;
+  } catch {
+    // said below: what matters is that the header names no usable schema
+  }
+  throw new MoraineError("Corrupt", "avro header has no record schema", { file: name, property: "avro.schema" });
+}
+
+function inflaterOf(codec: string, name: string): (bytes: Uint8Array) => Uint8Array {
+  const limit = { maxOutputLength: BLOCK_BYTES_MAX };
+  switch (codec) {
+    case "null":
+      return (bytes) => bytes;
+    case "deflate":
+      return (bytes) => inflateOr(() => inflateRawSync(bytes, limit), name);
+    case "zstandard":
+      return (bytes) => inflateOr(() => zstdDecompressSync(bytes, limit), name);
+    default:
+      throw new MoraineError(
+        "Invalid",
+        "avro codec is not supported; set the table property write.avro.compression-codec to gzip and rewrite the manifests",
+        { codec, file: name },
+      );
+  }
+}
+
+function inflateOr(inflate: () => Uint8Array, name: string): Uint8Array {
+  try {
+    return inflate();
+  } catch (error) {
+    throw new MoraineError("Corrupt", "avro block does not decompress", { file: name }, error);
+  }
+}
