@@ -1,67 +1,23 @@
 // The DynamoDB adapter over dynalite (a DynamoDB we did not write) behind the local front: the ledger contract, then lost
 // answers and what DynamoDB hands back undone.
 
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { CreateTableCommand, DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DynamoLedger } from "../../lambdas/adapters/dynamodb-ledger.ts";
 import type { Revision } from "../../lambdas/core/ids.ts";
 import type { LedgerItem } from "../../lambdas/core/ports.ts";
-import { createDynamoDB } from "../../local/servers/dynamodb.ts";
 import { collect, kindOf } from "./collect.ts";
 import { ledgerContract } from "./ledger.contract.ts";
 import { type LossyProxy, type SeenRequest, startLossyProxy } from "./lossy-proxy.ts";
+import { clientOptions, LEDGER_TABLE, startDynamo } from "./services.ts";
 
-const TABLE = { tableName: "ledger", indexName: "people" };
-
-function clientOf(endpoint: string, maxAttempts = 3): DynamoDBClient {
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  return new DynamoDBClient({ endpoint, region: "us-east-1", credentials, maxAttempts });
-}
-
-async function startDynamo() {
-  const local = await createDynamoDB(undefined);
-  const server = createServer((request, response) => void local.handle(request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const client = clientOf(url);
-  await client.send(
-    new CreateTableCommand({
-      TableName: TABLE.tableName,
-      BillingMode: "PAY_PER_REQUEST",
-      AttributeDefinitions: ["partition", "sort", "indexPartition", "indexSort"].map((AttributeName) => ({
-        AttributeName,
-        AttributeType: "S" as const,
-      })),
-      KeySchema: [
-        { AttributeName: "partition", KeyType: "HASH" },
-        { AttributeName: "sort", KeyType: "RANGE" },
-      ],
-      GlobalSecondaryIndexes: [
-        {
-          IndexName: TABLE.indexName,
-          KeySchema: [
-            { AttributeName: "indexPartition", KeyType: "HASH" },
-            { AttributeName: "indexSort", KeyType: "RANGE" },
-          ],
-          Projection: { ProjectionType: "ALL" },
-        },
-      ],
-    }),
-  );
-  const close = async () => {
-    client.destroy();
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-    await local.close();
-  };
-  return { url, client, close };
+function clientOf(endpoint: string, maxAttempts?: number): DynamoDBClient {
+  return new DynamoDBClient(clientOptions(endpoint, maxAttempts));
 }
 
 ledgerContract("dynamodb", async () => {
   const dynamo = await startDynamo();
-  return { ledger: new DynamoLedger({ client: dynamo.client, ...TABLE }), close: dynamo.close };
+  return { ledger: new DynamoLedger({ client: dynamo.client, ...LEDGER_TABLE }), close: dynamo.close };
 });
 
 describe("the dynamodb adapter", () => {
@@ -81,8 +37,8 @@ describe("the dynamodb adapter", () => {
   beforeAll(async () => {
     dynamo = await startDynamo();
     proxy = await startLossyProxy(dynamo.url);
-    ledger = new DynamoLedger({ client: clientOf(proxy.url), ...TABLE });
-    once = new DynamoLedger({ client: clientOf(proxy.url, 1), ...TABLE });
+    ledger = new DynamoLedger({ client: clientOf(proxy.url), ...LEDGER_TABLE });
+    once = new DynamoLedger({ client: clientOf(proxy.url, 1), ...LEDGER_TABLE });
   });
   afterAll(async () => {
     await proxy?.close();
@@ -93,7 +49,7 @@ describe("the dynamodb adapter", () => {
     partitions += 1;
     await ledger.write(itemOf("r1"), "absent");
     const Key = { partition: { S: `p${partitions}` }, sort: { S: "s" } };
-    const { Item } = await dynamo.client.send(new GetItemCommand({ TableName: TABLE.tableName, Key }));
+    const { Item } = await dynamo.client.send(new GetItemCommand({ TableName: LEDGER_TABLE.tableName, Key }));
     expect(Item).toEqual({ ...Key, revision: { S: "r1" }, status: { S: "SUCCESS" }, rows: { N: "7" } });
   });
 
@@ -149,7 +105,7 @@ describe("the dynamodb adapter", () => {
   });
 
   test("a table that does not exist is a mistake to correct", async () => {
-    const wrong = new DynamoLedger({ client: dynamo.client, ...TABLE, tableName: "none" });
+    const wrong = new DynamoLedger({ client: dynamo.client, ...LEDGER_TABLE, tableName: "none" });
     expect(await kindOf(wrong.read(itemOf("r").key))).toBe("Invalid");
     expect(await kindOf(wrong.write(itemOf("r"), "absent"))).toBe("Invalid");
   });

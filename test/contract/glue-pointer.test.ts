@@ -1,10 +1,7 @@
 // The Glue adapter over the local Glue: the pointer contract, then what made commits look lost that were not: answers that
 // never arrive, and an SDK that sends an update twice.
 
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import {
-  CreateDatabaseCommand,
   CreateTableCommand,
   DeleteTableCommand,
   GetTableCommand,
@@ -16,39 +13,17 @@ import { glueColumns } from "../../lambdas/adapters/glue-columns.ts";
 import { GluePointer } from "../../lambdas/adapters/glue-pointer.ts";
 import type { NestedField, TableMetadata } from "../../lambdas/core/iceberg/types.ts";
 import type { TableName } from "../../lambdas/core/ids.ts";
-import { createGlue } from "../../local/servers/glue.ts";
 import { kindOf } from "./collect.ts";
 import { type LossyProxy, type SeenRequest, startLossyProxy } from "./lossy-proxy.ts";
 import { METADATA, pointerContract, v } from "./pointer.contract.ts";
+import { clientOptions, DATABASE, listen, startGlue } from "./services.ts";
 
-const DATABASE = "audit";
-
-function clientOf(endpoint: string, maxAttempts = 3): GlueClient {
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  return new GlueClient({ endpoint, region: "us-east-1", credentials, maxAttempts });
+function clientOf(endpoint: string, maxAttempts?: number): GlueClient {
+  return new GlueClient(clientOptions(endpoint, maxAttempts));
 }
 
 function pointerAt(endpoint: string): GluePointer {
   return new GluePointer({ reads: clientOf(endpoint), writes: clientOf(endpoint, 1) });
-}
-
-async function listen(handle: Parameters<typeof createServer>[1] & object) {
-  const server = createServer(handle);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const close = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
-}
-
-async function startGlue() {
-  const local = createGlue(undefined, () => Date.now());
-  const server = await listen((request, response) => void local.handle(request, response));
-  const client = clientOf(server.url);
-  await client.send(new CreateDatabaseCommand({ DatabaseInput: { Name: DATABASE } }));
-  return { ...server, client };
 }
 
 pointerContract("glue", async () => {

@@ -1,39 +1,16 @@
 // The S3 adapter over the local S3: the object store contract, then what only a network can do to it.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { S3ObjectStore } from "../../lambdas/adapters/s3-object-store.ts";
 import type { ObjectUri } from "../../lambdas/core/ids.ts";
-import { createS3 } from "../../local/servers/s3.ts";
 import { collect, kindOf } from "./collect.ts";
 import { type LossyProxy, startLossyProxy } from "./lossy-proxy.ts";
 import { objectStoreContract } from "./object-store.contract.ts";
+import { BUCKET, clientOptions, type Service, startS3 } from "./services.ts";
 
-const BUCKET = "contract-bucket";
-
-async function startS3() {
-  const folder = mkdtempSync(join(tmpdir(), "moraine-contract-"));
-  const local = createS3({ folder, region: "us-east-1", now: () => Date.now(), deliver: () => {} });
-  local.ensureBucket(BUCKET);
-  const server = createServer((request, response) => void local.handle(request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const close = async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-    local.close();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
-}
-
-function clientOf(endpoint: string, maxAttempts = 3): S3Client {
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  return new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials, maxAttempts });
+function clientOf(endpoint: string, maxAttempts?: number): S3Client {
+  return new S3Client({ ...clientOptions(endpoint, maxAttempts), forcePathStyle: true });
 }
 
 objectStoreContract("s3", async () => {
@@ -47,7 +24,7 @@ objectStoreContract("s3", async () => {
 });
 
 describe("the s3 adapter on a bad network", () => {
-  let s3: Awaited<ReturnType<typeof startS3>>;
+  let s3: Service;
   let proxy: LossyProxy;
   let store: S3ObjectStore;
   let once: S3ObjectStore;

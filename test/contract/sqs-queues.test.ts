@@ -1,65 +1,45 @@
 // The SQS adapter over fauxqs (an SQS we did not write): the queues contract, then entries a batch fails one by one.
 
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import { buildApp } from "fauxqs";
+import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SqsQueues } from "../../lambdas/adapters/sqs-queues.ts";
 import { kindOf } from "./collect.ts";
 import { type LossyProxy, startLossyProxy } from "./lossy-proxy.ts";
 import { queuesContract } from "./queues.contract.ts";
+import { clientOptions, listen, type Service, type SqsService, startSqs } from "./services.ts";
 
-function clientOf(endpoint: string, maxAttempts = 3): SQSClient {
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  return new SQSClient({ endpoint, region: "us-east-1", credentials, maxAttempts, useQueueUrlAsEndpoint: false });
+function clientOf(endpoint: string, maxAttempts?: number): SQSClient {
+  return new SQSClient(clientOptions(endpoint, maxAttempts));
 }
 
-async function startSqs() {
-  const app = buildApp({ logger: false });
-  const url = await app.listen({ host: "127.0.0.1", port: 0 });
-  const client = clientOf(url);
-  await client.send(new CreateQueueCommand({ QueueName: "intake" }));
-  const Attributes = { FifoQueue: "true" };
-  await client.send(new CreateQueueCommand({ QueueName: "commit.fifo", Attributes }));
-  const queueUrl = (name: string) => `${url}/000000000000/${name}`;
-  const take = async (name: string, count: number) => {
-    const bodies: string[] = [];
-    // One receive more than needed: what should not be there would come with it.
-    for (let empty = false; !empty || bodies.length < count; ) {
-      const request = {
-        QueueUrl: queueUrl(name),
-        MaxNumberOfMessages: 10,
-        WaitTimeSeconds: bodies.length < count ? 1 : 0,
-      };
-      const { Messages = [] } = await client.send(new ReceiveMessageCommand(request));
-      for (const { Body, ReceiptHandle } of Messages) {
-        bodies.push(Body ?? "");
-        await client.send(new DeleteMessageCommand({ QueueUrl: queueUrl(name), ReceiptHandle }));
-      }
-      empty = Messages.length === 0;
+/** Receives and deletes at least `count` messages, and then what should not be there. */
+async function take(client: SQSClient, QueueUrl: string, count: number): Promise<string[]> {
+  const bodies: string[] = [];
+  for (let empty = false; !empty || bodies.length < count; ) {
+    const WaitTimeSeconds = bodies.length < count ? 1 : 0;
+    const request = { QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds };
+    const { Messages = [] } = await client.send(new ReceiveMessageCommand(request));
+    for (const { Body, ReceiptHandle } of Messages) {
+      bodies.push(Body ?? "");
+      await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
     }
-    return bodies;
-  };
-  const close = async () => {
-    client.destroy();
-    await app.close();
-  };
-  return { url, client, intakeQueueUrl: queueUrl("intake"), commitQueueUrl: queueUrl("commit.fifo"), take, close };
+    empty = Messages.length === 0;
+  }
+  return bodies;
 }
 
 queuesContract("sqs", async () => {
   const sqs = await startSqs();
   return {
     queues: new SqsQueues(sqs),
-    takeIntake: (count) => sqs.take("intake", count),
-    takeHints: async (count) => (await sqs.take("commit.fifo", count)).map((body) => JSON.parse(body)),
+    takeIntake: (count) => take(sqs.client, sqs.intakeQueueUrl, count),
+    takeHints: async (count) => (await take(sqs.client, sqs.commitQueueUrl, count)).map((body) => JSON.parse(body)),
     close: sqs.close,
   };
 });
 
 describe("the sqs adapter on a bad network", () => {
-  let sqs: Awaited<ReturnType<typeof startSqs>>;
+  let sqs: SqsService;
   let proxy: LossyProxy;
   const through = (maxAttempts: number) => new SqsQueues({ ...sqs, client: clientOf(proxy.url, maxAttempts) });
 
@@ -75,13 +55,13 @@ describe("the sqs adapter on a bad network", () => {
   test("an event whose answer is lost is sent again: twice is allowed, never is not", async () => {
     proxy.lose(["lose-answer"]);
     await through(3).sendIntake(["a"]);
-    expect(new Set(await sqs.take("intake", 1))).toEqual(new Set(["a"]));
+    expect(new Set(await take(sqs.client, sqs.intakeQueueUrl, 1))).toEqual(new Set(["a"]));
   });
 
   test("a hint whose answer is lost is delivered once all the same", async () => {
     proxy.lose(["lose-answer"]);
     await through(3).hintCommit({ database: "d", table: "t" }, "lost answer");
-    expect(await sqs.take("commit.fifo", 1)).toHaveLength(1);
+    expect(await take(sqs.client, sqs.commitQueueUrl, 1)).toHaveLength(1);
   });
 
   test("a send that ends without an answer has an unknown outcome", async () => {
@@ -99,36 +79,31 @@ describe("the sqs adapter on a bad network", () => {
 describe("the sqs adapter and a batch that fails in part", () => {
   const answers: { Id: string; SenderFault: boolean }[][] = [];
   const sent: string[][] = [];
-  const server = createServer(async (request, response) => {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const { Entries } = JSON.parse(Buffer.concat(chunks).toString()) as {
-      Entries: { Id: string; MessageBody: string }[];
-    };
-    sent.push(Entries.map((entry) => entry.MessageBody));
-    const failing = answers.shift() ?? [];
-    const Failed = failing.map((entry) => ({
-      ...entry,
-      Code: entry.SenderFault ? "InvalidMessageContents" : "InternalError",
-    }));
-    const Successful = Entries.filter(({ Id }) => !failing.some((entry) => entry.Id === Id)).map(({ Id }) => ({ Id }));
-    response.setHeader("content-type", "application/x-amz-json-1.0");
-    response.end(JSON.stringify({ Successful, Failed }));
-  });
+  let service: Service;
   let queues: SqsQueues;
 
   beforeAll(async () => {
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const config = { md5: false as const };
-    const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-    const client = new SQSClient({ endpoint: url, region: "us-east-1", credentials, ...config });
+    service = await listen(async (request, response) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      response.setHeader("content-type", "application/x-amz-json-1.0");
+      response.end(answerBatch(JSON.parse(Buffer.concat(chunks).toString())));
+    });
+    const { url } = service;
+    const client = new SQSClient({ ...clientOptions(url), md5: false });
     queues = new SqsQueues({ client, intakeQueueUrl: `${url}/0/intake`, commitQueueUrl: `${url}/0/commit.fifo` });
   });
-  afterAll(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  afterAll(() => service?.close());
+
+  function answerBatch({ Entries }: { Entries: { Id: string; MessageBody: string }[] }): string {
+    sent.push(Entries.map((entry) => entry.MessageBody));
+    const Failed = (answers.shift() ?? []).map((entry) => ({ ...entry, Code: "InternalError" }));
+    const failed = new Set(Failed.map((entry) => entry.Id));
+    return JSON.stringify({
+      Successful: Entries.filter(({ Id }) => !failed.has(Id)).map(({ Id }) => ({ Id })),
+      Failed,
+    });
+  }
 
   test("only the entries that failed are sent again", async () => {
     sent.length = 0;

@@ -1,0 +1,110 @@
+// What every function builds once per sandbox: configuration, adapters, settings, logger and metrics. The environment is read
+// here and nowhere else. The converter is not here: only the load function carries DuckDB.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Logger } from "@aws-lambda-powertools/logger";
+import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
+import type { MoraineConfig } from "../core/config.ts";
+import { resolveBuckets } from "../core/config-file.ts";
+import { CONFIG_ASSET, ENV, LEDGER_INDEX, METRIC_NAMESPACE, METRICS } from "../core/environment.ts";
+import { MoraineError } from "../core/errors.ts";
+import { PointerCatalog } from "../core/iceberg/pointer-catalog.ts";
+import { type TableName, tableIdOf } from "../core/ids.ts";
+import type { Catalog, Clock, Ledger, ObjectStore, Queues, Random } from "../core/ports.ts";
+import { DEFAULT_LIMITS, type Settings } from "../core/settings.ts";
+import { DynamoLedger } from "./dynamodb-ledger.ts";
+import { GluePointer } from "./glue-pointer.ts";
+import { S3ObjectStore } from "./s3-object-store.ts";
+import { createClients, type SdkClients } from "./sdk-clients.ts";
+import { SqsQueues } from "./sqs-queues.ts";
+import { SystemClock, SystemRandom } from "./system.ts";
+
+export interface Runtime {
+  readonly clients: SdkClients;
+  readonly config: MoraineConfig;
+  readonly settings: Settings;
+  readonly ports: {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly store: ObjectStore;
+    readonly ledger: Ledger;
+    readonly catalog: Catalog;
+    readonly queues: Queues;
+  };
+  readonly logger: Logger;
+  /** Publishes counts under the names of `METRICS`. */
+  count(counts: Partial<Record<keyof typeof METRICS, number>>): void;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `folder`: where the bundle lies, with the configuration beside it. */
+export function createRuntime(folder: string, environment: Environment = process.env): Runtime {
+  const clients = createClients({ pathStyle: environment["MORAINE_S3_PATH_STYLE"] === "1" });
+  const clock = new SystemClock();
+  const random = new SystemRandom();
+  const store = new S3ObjectStore(clients.s3);
+  const ledger = new DynamoLedger({
+    client: clients.dynamodb,
+    tableName: required(environment, ENV.ledgerTable),
+    indexName: LEDGER_INDEX,
+  });
+  const queues = new SqsQueues({
+    client: clients.sqs,
+    intakeQueueUrl: required(environment, ENV.intakeQueueUrl),
+    commitQueueUrl: required(environment, ENV.commitQueueUrl),
+  });
+  const catalog = new PointerCatalog({ store, pointer: new GluePointer(clients.glue), clock, random });
+  return {
+    clients,
+    config: readConfig(folder, environment),
+    settings: readSettings(environment),
+    ports: { clock, random, store, ledger, catalog, queues },
+    logger: new Logger(),
+    count: publisher(),
+  };
+}
+
+/** All tables the configuration names, each once. */
+export function configuredTables(config: MoraineConfig): TableName[] {
+  return [...new Map(config.ingestions.map(({ target }) => [tableIdOf(target), tableNameOf(target)])).values()];
+}
+
+function tableNameOf({ database, table }: TableName): TableName {
+  return { database, table };
+}
+
+function readSettings(environment: Environment): Settings {
+  return {
+    ...DEFAULT_LIMITS,
+    ledgerId: required(environment, ENV.ledgerId),
+    warehouseUri: required(environment, ENV.warehouseUri),
+    commitIntervalMs: Number(required(environment, ENV.commitIntervalSeconds)) * 1000,
+  };
+}
+
+function readConfig(folder: string, environment: Environment): MoraineConfig {
+  const file = environment["MORAINE_CONFIG_FILE"] ?? join(folder, CONFIG_ASSET);
+  const config = JSON.parse(readFileSync(file, "utf8")) as MoraineConfig;
+  const buckets = JSON.parse(required(environment, ENV.buckets)) as Record<string, string>;
+  return resolveBuckets(config, buckets);
+}
+
+function required(environment: Environment, name: string): string {
+  const value = environment[name];
+  if (value === undefined || value === "") {
+    throw new MoraineError("Invalid", "an environment variable is missing: deploy the stack again", { name });
+  }
+  return value;
+}
+
+function publisher(): Runtime["count"] {
+  const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
+  return (counts) => {
+    for (const [name, value] of Object.entries(counts)) {
+      metrics.addMetric(METRICS[name as keyof typeof METRICS], MetricUnit.Count, value);
+    }
+    metrics.publishStoredMetrics();
+  };
+}

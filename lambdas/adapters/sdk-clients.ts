@@ -1,0 +1,32 @@
+// The SDK clients of one sandbox, each with bounds: without timeouts a dead connection holds an invocation to its end.
+// Glue comes twice, because an UpdateTable must never be sent twice (see glue-pointer.ts).
+
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { GlueClient } from "@aws-sdk/client-glue";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import type { GlueClients } from "./glue-pointer.ts";
+
+export interface SdkClients {
+  readonly s3: S3Client;
+  readonly dynamodb: DynamoDBClient;
+  readonly sqs: SQSClient;
+  readonly glue: GlueClients;
+}
+
+/** Endpoint, region and credentials come from the environment, as the SDK reads it (AWS_ENDPOINT_URL_S3 and so on). */
+export function createClients(options: { readonly pathStyle: boolean }): SdkClients {
+  const glue = bounded(20_000);
+  return {
+    // A part of 16 MiB takes seconds; a body that stands still this long has been lost.
+    s3: new S3Client({ forcePathStyle: options.pathStyle, maxAttempts: 4, ...bounded(60_000, 30_000) }),
+    dynamodb: new DynamoDBClient({ maxAttempts: 4, ...bounded(5_000) }),
+    sqs: new SQSClient({ maxAttempts: 4, ...bounded(10_000) }),
+    glue: { reads: new GlueClient({ maxAttempts: 4, ...glue }), writes: new GlueClient({ ...glue, maxAttempts: 1 }) },
+  };
+}
+
+/** `requestTimeout` ends with the answer's head; `socketTimeout` bounds the silence while a body streams. */
+function bounded(requestTimeout: number, socketTimeout = requestTimeout) {
+  return { requestHandler: { connectionTimeout: 3_000, requestTimeout, socketTimeout, throwOnRequestTimeout: true } };
+}
