@@ -141,17 +141,20 @@ export class AvroSource {
     throw this.#corrupt("avro long is longer than ten bytes");
   }
 
-  /** A length or count: not negative, and not more than could be there. */
-  readCount(): number {
-    const count = Number(this.readLong());
-    if (count < 0 || !Number.isSafeInteger(count)) throw this.#corrupt("avro length is out of range");
-    return count;
+  readLength(): number {
+    const length = Number(this.readLong());
+    if (length < 0 || length > this.#bytes.length) throw this.#corrupt("avro length is out of range");
+    return length;
   }
 
-  /** Item count of the next block of an array or map; 0 ends it. A negative count is followed by the block's size. */
+  /**
+   * Item count of the next block of an array or map; 0 ends it. A negative count is followed by the block's size. More items than
+   * bytes are refused: items without bytes exist only in damaged files, where their number could be anything.
+   */
   readBlockCount(): number {
     const count = Number(this.readLong());
     if (count < 0) this.readLong();
+    if (Math.abs(count) > this.#bytes.length - this.#position) throw this.#corrupt("avro count is out of range");
     return Math.abs(count);
   }
 
@@ -164,7 +167,7 @@ export class AvroSource {
   }
 
   readString(): string {
-    return this.readRaw(this.readCount()).toString("utf8");
+    return this.readRaw(this.readLength()).toString("utf8");
   }
 
   #corrupt(message: string): MoraineError {

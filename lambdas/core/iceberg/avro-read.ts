@@ -9,7 +9,11 @@ import { type AvroObject, type AvroSource, type AvroType, isUnion } from "./avro
 type Reader = (source: AvroSource) => unknown;
 
 export function recordReader(schema: object, fileName: string): Reader {
-  return compileReader(schema as AvroObject, new Map(), fileName);
+  try {
+    return compileReader(schema as AvroObject, new Map(), fileName);
+  } catch (error) {
+    throw new MoraineError("Corrupt", "avro schema makes no sense", { file: fileName, property: "avro.schema" }, error);
+  }
 }
 
 function compileReader(type: AvroType, named: Map<string, Reader>, fileName: string): Reader {
@@ -24,7 +28,8 @@ function compileReader(type: AvroType, named: Map<string, Reader>, fileName: str
     case "map":
       return mapReader(inner(type.values));
     case "fixed": {
-      const size = type.size ?? 0;
+      const size = type.size;
+      if (size === undefined || !Number.isSafeInteger(size) || size < 0) throw new TypeError("fixed without a size");
       return define(type, named, (source) => copyOf(source.readRaw(size)));
     }
     case "enum":
@@ -49,7 +54,7 @@ function primitiveReader(name: string): Reader | undefined {
     case "double":
       return (source) => source.readDouble();
     case "bytes":
-      return (source) => copyOf(source.readRaw(source.readCount()));
+      return (source) => copyOf(source.readRaw(source.readLength()));
     case "string":
       return (source) => source.readString();
     default:

@@ -88,8 +88,12 @@ export function decodeContainer(bytes: Uint8Array, name = "avro file"): Containe
   const read = recordReader(schema, name);
   const records: unknown[] = [];
   while (!source.atEnd()) {
-    const count = source.readCount();
-    const block = new AvroSource(inflate(source.readRaw(source.readCount())), name);
+    const count = Number(source.readLong());
+    const body = inflate(source.readRaw(source.readLength()));
+    // As many records as bytes at most, or a damaged count would fill the memory with nothing.
+    if (count < 0 || count > body.length)
+      throw new MoraineError("Corrupt", "avro record count is out of range", { file: name });
+    const block = new AvroSource(body, name);
     for (let i = 0; i < count; i++) records.push(read(block));
     if (!block.atEnd() || Buffer.compare(source.readRaw(SYNC_BYTES), sync) !== 0) {
       throw new MoraineError("Corrupt", "avro block does not end where it should", { file: name });
