@@ -5,6 +5,7 @@
 
 import {
   AbortMultipartUploadCommand,
+  type CompletedPart,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
@@ -33,6 +34,8 @@ const SINGLE_BYTES_MAX = 64 * 1024 * 1024;
 /** S3 takes 10,000 parts of at least 5 MiB: enough for 156 GiB. */
 const PART_BYTES = 16 * 1024 * 1024;
 const PARTS_AT_ONCE = 4;
+/** An upload begun with a checksum is completed only with the checksum of every part; the SDK would begin one unasked. */
+const CHECKSUM = { ChecksumAlgorithm: "CRC32" } as const;
 
 export async function putObject(
   client: S3Client,
@@ -62,7 +65,7 @@ async function putWhole({ client, uri, place, options }: Upload, bytes: Uint8Arr
 async function putInParts(upload: Upload, parts: AsyncIterable<Uint8Array>): Promise<PutOutcome> {
   const { client, uri, place, options } = upload;
   const { UploadId } = await client
-    .send(new CreateMultipartUploadCommand({ ...place, ...typeOf(options) }))
+    .send(new CreateMultipartUploadCommand({ ...place, ...CHECKSUM, ...typeOf(options) }))
     .catch(invisible(uri));
   try {
     const Parts = await sendParts(upload, UploadId, parts);
@@ -86,22 +89,20 @@ async function sendParts(
   UploadId: string | undefined,
   parts: AsyncIterable<Uint8Array>,
 ) {
-  const sent: { PartNumber: number; ETag: string | undefined }[] = [];
+  const sent: CompletedPart[] = [];
   const flying = new Set<Promise<void>>();
   let failure: unknown;
   let PartNumber = 0;
   try {
     for await (const Body of parts) {
       PartNumber += 1;
-      const part = { PartNumber, ETag: undefined as string | undefined };
+      const part: CompletedPart = { PartNumber };
       sent.push(part);
-      const request = new UploadPartCommand({ ...place, UploadId, PartNumber, Body, ContentLength: Body.length });
+      const facts = { UploadId, PartNumber, ContentLength: Body.length, ...CHECKSUM };
       const flight: Promise<void> = client
-        .send(request)
+        .send(new UploadPartCommand({ ...place, ...facts, Body }))
         .then(
-          ({ ETag }) => {
-            part.ETag = ETag;
-          },
+          ({ ETag, ChecksumCRC32 }) => void Object.assign(part, { ETag, ChecksumCRC32 }),
           (error: unknown) => {
             failure ??= error;
           },

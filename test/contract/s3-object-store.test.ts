@@ -75,6 +75,18 @@ describe("the s3 adapter on a bad network", () => {
     expect(await kindOf(store.get(fresh()))).toBe("Unavailable");
   });
 
+  test("an upload is completed with the checksum of every part, without which S3 refuses it", async () => {
+    proxy.seen.length = 0;
+    await store.put(fresh(), { sizeBytes: 70_000_000, open: () => zeros(70_000_000) });
+    const parts = proxy.seen.filter(({ path }) => path.includes("partNumber="));
+    const completion = proxy.seen.find(({ method, path }) => method === "POST" && path.includes("uploadId="));
+    const named = [...String(completion?.body).matchAll(/<ChecksumCRC32>(.+?)<\/ChecksumCRC32>/g)].map(
+      ([, sum]) => sum,
+    );
+    expect(parts).toHaveLength(5);
+    expect(named.sort()).toEqual(parts.map(({ headers }) => headers["x-amz-checksum-crc32"]).sort());
+  });
+
   test("a lost part fails the put as unavailable, and the upload is aborted", async () => {
     const uri = fresh();
     proxy.seen.length = 0;
