@@ -1,0 +1,183 @@
+// The claimed files of one batch on their way: fetched, failed, skipped, released or staged, each leaving once with one outcome.
+// Invariant: before a batch is sealed, every file it claimed is either among its staged files or has its fate on record.
+// (A claim that a sealed batch forgot would be taken for loaded.)
+
+import { decideFile } from "./claim.ts";
+import { mapLimit } from "./concurrency.ts";
+import { isKind, MoraineError } from "./errors.ts";
+import { objectUri } from "./ids.ts";
+import type { Task } from "./load-plan.ts";
+import type { Clock, Conversion, Ledger, ObjectStore, SourceFailure } from "./ports.ts";
+import type { FileRecord, StagedFile } from "./records.ts";
+import type { Settings } from "./settings.ts";
+
+export type FileOutcome =
+  /** In a sealed batch. */
+  | "loaded"
+  /** FAILED, with its reason. */
+  | "failed"
+  /** Superseded or gone before it could be read. */
+  | "skipped"
+  /** Already decided, or being brought about by another batch. */
+  | "known"
+  /** Held by somebody; the event comes back. */
+  | "busy"
+  /** A service was not available; the event comes back. */
+  | "retry";
+
+export interface ClaimedTask {
+  readonly task: Task;
+  readonly file: FileRecord;
+}
+
+interface WorkPorts {
+  readonly store: ObjectStore;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+}
+
+export class BatchWork {
+  readonly #ports: WorkPorts;
+  readonly #settings: Settings;
+  readonly #claimed: readonly ClaimedTask[];
+  readonly #outcomes: Map<Task, FileOutcome>;
+  readonly #modifiedMs = new Map<number, number>();
+
+  constructor(ports: WorkPorts, settings: Settings, claimed: readonly ClaimedTask[], outcomes: Map<Task, FileOutcome>) {
+    this.#ports = ports;
+    this.#settings = settings;
+    this.#claimed = claimed;
+    this.#outcomes = outcomes;
+  }
+
+  /** Indices of files that are still to be loaded. */
+  get open(): readonly number[] {
+    return this.#claimed.flatMap(({ task }, index) => (this.#outcomes.has(task) ? [] : [index]));
+  }
+
+  /** What was claimed is what is read: If-Match. */
+  async fetch(conversion: Conversion, index: number): Promise<void> {
+    const { file } = this.#at(index);
+    const uri = objectUri(file.bucket, file.key);
+    try {
+      const got = await this.#ports.store.get(uri, { ifMatch: file.version.etag });
+      if (got.kind !== "found") return await this.#skip(index, got.kind);
+      this.#modifiedMs.set(index, got.lastModifiedMs);
+      const source = { index, uri, sizeBytes: got.sizeBytes, lastModifiedMs: got.lastModifiedMs };
+      const failure = await conversion.add(source, got.body);
+      if (failure !== undefined) await this.fail([failure]);
+    } catch (error) {
+      if (!isKind(error, "Unavailable")) throw error;
+      await this.#release(index, error);
+    }
+  }
+
+  async fail(failures: readonly SourceFailure[]): Promise<void> {
+    const open = new Set(this.open);
+    await mapLimit(
+      failures.filter(({ index }) => open.has(index)),
+      this.#settings.parallelism,
+      async (failure) => {
+        const { index, reason, ...error } = failure;
+        this.#outcomes.set(this.#at(index).task, "failed");
+        await this.#decide(index, { status: "FAILED", reason, error: { kind: "Rejected", ...error } });
+      },
+    );
+  }
+
+  /** Files without a single column, and no table yet: nothing to commit, and still loaded, with no rows. */
+  async settleEmpty(): Promise<undefined> {
+    await mapLimit(this.open, this.#settings.parallelism, async (index) => {
+      const { task, file } = this.#at(index);
+      const processedAtMs = this.#ports.clock.now();
+      const { version } = this.#asRead(index);
+      const loaded = { version, batch: file.batch, records: 0, bytesRead: version.sizeBytes, seq: 0, processedAtMs };
+      await this.#decide(index, { status: "SUCCESS", records: 0, loaded });
+      this.#outcomes.set(task, "loaded");
+    });
+    return undefined;
+  }
+
+  stagedFiles(
+    loaded: readonly { readonly index: number; readonly records: number; readonly bytesRead: number }[],
+  ): StagedFile[] {
+    const open = new Set(this.open);
+    const files = loaded
+      .filter(({ index }) => open.has(index))
+      .map(({ index, records, bytesRead }) => ({ claimed: this.#asRead(index), records, bytesRead }));
+    if (files.length !== open.size || loaded.length !== open.size) {
+      throw new MoraineError("Corrupt", "converter lost or invented a source", {
+        open: open.size,
+        loaded: loaded.length,
+      });
+    }
+    return files;
+  }
+
+  sealed(indices: readonly number[]): void {
+    for (const index of indices) this.#outcomes.set(this.#at(index).task, "loaded");
+  }
+
+  /**
+   * 412: a newer version is there and its event is coming. 404: the object is gone. Rows of an earlier version stay, and so
+   * does the record of them.
+   */
+  async #skip(index: number, kind: "changed" | "absent"): Promise<void> {
+    const { task, file } = this.#at(index);
+    this.#outcomes.set(task, "skipped");
+    const { loaded } = file;
+    if (loaded === undefined) {
+      return this.#decide(index, { status: "SKIPPED", reason: kind === "changed" ? "SUPERSEDED" : "OBJECT_GONE" });
+    }
+    const { version, records, bytesRead, snapshotId } = loaded;
+    return this.#decide(index, {
+      status: "SUCCESS",
+      version,
+      records,
+      bytesRead,
+      ...(snapshotId === undefined ? {} : { snapshotId }),
+    });
+  }
+
+  /**
+   * A file whose bytes could not be had now goes back, unclaimed, and its neighbours go on. When it has been delivered too
+   * often its reason goes on record instead, so that it does not end nameless in the dead-letter queue.
+   */
+  async #release(index: number, error: MoraineError): Promise<void> {
+    const { task } = this.#at(index);
+    const last = task.deliveries >= this.#settings.deliveriesMax;
+    const facts = { error: { kind: error.kind, message: error.message } };
+    await this.#decide(
+      index,
+      last
+        ? { status: "FAILED", reason: "UNAVAILABLE", ...facts }
+        : { status: "DISCOVERED", reason: "UNAVAILABLE", ...facts },
+    );
+    this.#outcomes.set(task, last ? "failed" : "retry");
+  }
+
+  /** The version as it was read: LastModified is known now, and orders this version against listings. */
+  #asRead(index: number): FileRecord {
+    const { file } = this.#at(index);
+    const timeMs = this.#modifiedMs.get(index) ?? file.version.timeMs;
+    return { ...file, version: { ...file.version, timeMs } };
+  }
+
+  async #decide(index: number, fate: Partial<FileRecord>): Promise<void> {
+    const processedAtMs = this.#ports.clock.now();
+    const file = this.#asRead(index);
+    await decideFile(this.#ports.ledger, {
+      ...file,
+      ...fate,
+      processedAtMs,
+      durationMs: processedAtMs - file.startedAtMs,
+    });
+  }
+
+  #at(index: number): ClaimedTask {
+    const claimed = this.#claimed[index];
+    if (claimed === undefined)
+      throw new MoraineError("Corrupt", "converter named a source it was not given", { index });
+    return claimed;
+  }
+}

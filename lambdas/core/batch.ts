@@ -1,0 +1,87 @@
+// The batch is the unit of fencing. Sealing and aborting are the two sides of one compare-and-swap on the batch item, so
+// exactly one of them wins, whatever clocks and zombies do:
+//
+//   open ──seal──> SEALED     the committer takes it from here; its files stay claimed until they are settled
+//     └────abort──> ABORTED   its claims mean nothing any more; whoever meets them may take the files
+//
+// A batch without an item is over: either all its files were settled before the item was removed, or it was aborted and swept.
+
+import { MoraineError } from "./errors.ts";
+import type { ObjectEvent } from "./events.ts";
+import type { BatchId, IngestionId, Revision, TableId } from "./ids.ts";
+import { removeItem, writeItem } from "./ledger-writes.ts";
+import type { Clock, Ledger, Random } from "./ports.ts";
+import { type BatchRecord, batchItem, batchKey, readBatch, type Staged } from "./records.ts";
+
+interface BatchPorts {
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface HeldBatch {
+  readonly record: BatchRecord;
+  readonly revision: Revision;
+}
+
+export async function openBatch(
+  ports: BatchPorts,
+  facts: { readonly table: TableId; readonly ingestion: IngestionId; readonly intends: readonly ObjectEvent[] },
+  leaseMs: number,
+): Promise<HeldBatch> {
+  const now = ports.clock.now();
+  const batch = ports.random.uuid() as BatchId;
+  const record: BatchRecord = { ...facts, batch, state: "OPEN", openedAtMs: now, leaseUntilMs: now + leaseMs };
+  const revision = `${batch}:open` as Revision;
+  const outcome = await writeItem(ports.ledger, batchItem(record, revision), "absent");
+  // Written, but the response was lost for so long that the lease ran out before it was asked for again.
+  if (outcome.kind === "refused") throw new MoraineError("Fenced", "batch was aborted before it began", { batch });
+  return { record, revision };
+}
+
+/** Throws Fenced when the batch was aborted meanwhile: nothing it staged will ever be committed. */
+export async function sealBatch(ports: BatchPorts, held: HeldBatch, staged: Staged): Promise<void> {
+  const record: BatchRecord = { ...held.record, state: "SEALED", sealedAtMs: ports.clock.now(), staged };
+  const outcome = await writeItem(ports.ledger, batchItem(record, sealedRevision(record.batch)), held.revision);
+  if (outcome.kind === "refused") {
+    throw new MoraineError("Fenced", "batch was aborted before it could be sealed", { batch: record.batch });
+  }
+}
+
+export function sealedRevision(batch: BatchId): Revision {
+  return `${batch}:sealed` as Revision;
+}
+
+/** "sealed": the other side won. "gone": the batch is over, one way or the other. */
+export async function abortBatch(ports: BatchPorts, held: HeldBatch): Promise<"aborted" | "sealed" | "gone"> {
+  const record: BatchRecord = { ...held.record, state: "ABORTED", abortedAtMs: ports.clock.now() };
+  const outcome = await writeItem(ports.ledger, batchItem(record, abortedRevision(record.batch)), held.revision);
+  if (outcome.kind === "written") return "aborted";
+  if (outcome.current === undefined) return "gone";
+  return readBatch(outcome.current).state === "SEALED" ? "sealed" : "aborted";
+}
+
+export function abortedRevision(batch: BatchId): Revision {
+  return `${batch}:aborted` as Revision;
+}
+
+/** An open batch that claimed nothing and wrote nothing leaves nothing behind. */
+export async function discardBatch(ports: BatchPorts, held: HeldBatch): Promise<void> {
+  await removeItem(ports.ledger, batchKey(held.record.table, held.record.batch), held.revision);
+}
+
+/** Whether a claim made by this batch still binds. An open batch past its lease is aborted here, and only then is not binding. */
+export async function settleClaimOf(
+  ports: BatchPorts,
+  table: TableId,
+  batch: BatchId,
+): Promise<"open" | "sealed" | "over"> {
+  const item = await ports.ledger.read(batchKey(table, batch));
+  if (item === undefined) return "over";
+  const record = readBatch(item);
+  if (record.state === "SEALED") return "sealed";
+  if (record.state === "ABORTED") return "over";
+  if (record.leaseUntilMs > ports.clock.now()) return "open";
+  const outcome = await abortBatch(ports, { record, revision: item.revision });
+  return outcome === "sealed" ? "sealed" : "over";
+}

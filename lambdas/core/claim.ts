@@ -1,0 +1,137 @@
+// Claiming a file: one conditional write in the common case. Everything else (a redelivery, a newer version, a claim left
+// by a dead batch) starts from the item the failed condition returned; `decideClaim` is the whole rule, and pure.
+
+import { settleClaimOf } from "./batch.ts";
+import type { Ingestion, OverwritePolicy } from "./config.ts";
+import { MoraineError } from "./errors.ts";
+import type { ObjectEvent } from "./events.ts";
+import { type BatchId, type Revision, type TableId, tableIdOf } from "./ids.ts";
+import { writeItem } from "./ledger-writes.ts";
+import type { Clock, Ledger, Random } from "./ports.ts";
+import { claimRevision, decidedRevision, type FileRecord, fileItem, readFile } from "./records.ts";
+import { isLater, relateVersions } from "./versions.ts";
+
+export type ClaimOutcome =
+  | { readonly kind: "claimed"; readonly file: FileRecord }
+  /** The file's fate is on record, or is being brought about by a sealed batch: acknowledge. */
+  | { readonly kind: "known"; readonly why: "duplicate" | "older" | "ignored" | "exhausted" }
+  /** Somebody is at work on the file: come back later. */
+  | { readonly kind: "busy" };
+
+export interface ClaimContext {
+  readonly ports: { readonly ledger: Ledger; readonly clock: Clock; readonly random: Random };
+  readonly ingestion: Ingestion;
+  readonly batch: BatchId;
+  readonly batchFiles: number;
+  readonly deathsMax: number;
+}
+
+/** Each turn of the loop means that somebody else changed this very item in between. */
+const TURNS_MAX = 8;
+
+export async function claimFile(context: ClaimContext, event: ObjectEvent): Promise<ClaimOutcome> {
+  const { ports, batch, ingestion } = context;
+  let expected: Revision | "absent" = "absent";
+  let claim = firstClaim(context, event);
+  for (let turn = 0; turn < TURNS_MAX; turn++) {
+    const written = await writeItem(ports.ledger, fileItem(claim, claimRevision(batch)), expected);
+    if (written.kind === "written") return { kind: "claimed", file: claim };
+    if (written.current === undefined) {
+      expected = "absent";
+      continue;
+    }
+    const current = readFile(written.current);
+    const decision = decideClaim(current, event, ingestion.onOverwrite);
+    if (decision.kind === "known") return decision;
+    if (decision.kind === "held") {
+      const holder = await settleClaimOf(ports, current.table, current.batch);
+      if (holder === "open") return { kind: "busy" };
+      if (holder === "sealed") return decision.sameVersion ? { kind: "known", why: "duplicate" } : { kind: "busy" };
+    }
+    claim = nextClaim(context, event, current);
+    expected = written.current.revision;
+    if (claim.deaths >= context.deathsMax) return giveUp(context, claim, expected);
+  }
+  return { kind: "busy" };
+}
+
+export type ClaimDecision =
+  | { readonly kind: "take" }
+  | { readonly kind: "known"; readonly why: "duplicate" | "older" | "ignored" }
+  /** The holder of the claim decides: dead, alive, or sealed. */
+  | { readonly kind: "held"; readonly sameVersion: boolean };
+
+/** What an event may do to a file that is already known. */
+export function decideClaim(current: FileRecord, event: ObjectEvent, policy: OverwritePolicy): ClaimDecision {
+  const relation = relateVersions(current.version, event.version);
+  if (relation === "older") return { kind: "known", why: "older" };
+  if (current.status === "PROCESSING") return { kind: "held", sameVersion: relation === "same" };
+  if (current.status === "DISCOVERED") return { kind: "take" };
+  if (relation === "same") {
+    // The same bytes put again on purpose are a wish to try again, unless their rows are there.
+    const retry = current.status === "FAILED" || current.status === "SKIPPED";
+    const again = event.version.sequencer !== current.version.sequencer && isLater(current.version, event.version);
+    return retry && again ? { kind: "take" } : { kind: "known", why: "duplicate" };
+  }
+  return policy === "ignore" && current.loaded !== undefined ? { kind: "known", why: "ignored" } : { kind: "take" };
+}
+
+function firstClaim(context: ClaimContext, event: ObjectEvent): FileRecord {
+  const now = context.ports.clock.now();
+  return {
+    ingestion: context.ingestion.id,
+    table: tableOf(context.ingestion),
+    bucket: event.bucket,
+    key: event.key,
+    status: "PROCESSING",
+    version: event.version,
+    batch: context.batch,
+    batchFiles: context.batchFiles,
+    attempts: 1,
+    deaths: 0,
+    discoveredAtMs: now,
+    startedAtMs: now,
+    ...(event.runId === undefined ? {} : { runId: event.runId }),
+  };
+}
+
+function nextClaim(context: ClaimContext, event: ObjectEvent, current: FileRecord): FileRecord {
+  const claim = firstClaim(context, event);
+  const kept = current.loaded === undefined ? {} : { loaded: current.loaded };
+  if (current.version.etag !== event.version.etag) return { ...claim, ...kept };
+  const died = current.status === "PROCESSING" && current.batchFiles === 1;
+  return {
+    ...claim,
+    ...kept,
+    attempts: current.attempts + 1,
+    deaths: current.status === "PROCESSING" ? current.deaths + (died ? 1 : 0) : 0,
+    discoveredAtMs: current.discoveredAtMs,
+  };
+}
+
+/** A file that keeps killing whoever loads it alone: its reason goes on record, and it costs nobody else anything. */
+async function giveUp(context: ClaimContext, claim: FileRecord, expected: Revision): Promise<ClaimOutcome> {
+  const file: FileRecord = {
+    ...claim,
+    status: "FAILED",
+    reason: "LOADER_DIED",
+    processedAtMs: context.ports.clock.now(),
+    error: {
+      kind: "Rejected",
+      message: `the load function died ${claim.deaths} times on this file alone (out of memory or time): split the file or raise the function's memory, then put it again`,
+    },
+  };
+  const outcome = await writeItem(context.ports.ledger, fileItem(file, decidedRevision(context.batch)), expected);
+  return outcome.kind === "written" ? { kind: "known", why: "exhausted" } : { kind: "busy" };
+}
+
+function tableOf(ingestion: Ingestion): TableId {
+  return tableIdOf(ingestion.target);
+}
+
+/** Records what became of a claimed file. A refusal means that the claim was taken over: the new holder decides. */
+export async function decideFile(ledger: Ledger, file: FileRecord): Promise<void> {
+  if (file.status === "PROCESSING")
+    throw new MoraineError("Invalid", "a decided file is not processing", { key: file.key });
+  await writeItem(ledger, fileItem(file, decidedRevision(file.batch)), claimRevision(file.batch));
+}

@@ -1,0 +1,5 @@
+// The one test that a parsed value is a plain object.
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

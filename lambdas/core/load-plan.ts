@@ -1,0 +1,102 @@
+// From messages to batches, without touching anything: parse, route, merge what names the same file, and cut into batches
+// that stay under the limits. Files that came back before travel in smaller company, so that one that kills the function is
+// alone with itself by its third delivery.
+
+import type { Ingestion } from "./config.ts";
+import { type ObjectEvent, parseIntake } from "./events.ts";
+import type { Router } from "./routing.ts";
+import type { Settings } from "./settings.ts";
+import { isLater } from "./versions.ts";
+
+export interface LoadMessage {
+  readonly id: string;
+  readonly body: string;
+  /** Deliveries of this message so far, this one included. */
+  readonly receiveCount: number;
+}
+
+/** One file to take up, and the messages that wait for its fate. */
+export interface Task {
+  readonly event: ObjectEvent;
+  readonly ingestion: Ingestion;
+  readonly messageIds: readonly string[];
+  readonly deliveries: number;
+}
+
+export interface PlannedBatch {
+  readonly ingestion: Ingestion;
+  readonly tasks: readonly Task[];
+}
+
+export interface LoadPlan {
+  readonly batches: readonly PlannedBatch[];
+  /** Messages that cannot be understood: they go back, and so to the dead-letter queue. */
+  readonly invalid: readonly string[];
+  readonly errors: readonly unknown[];
+  readonly unrouted: number;
+}
+
+export function planLoad(route: Router, settings: Settings, messages: readonly LoadMessage[]): LoadPlan {
+  const tasks = new Map<string, Task>();
+  const invalid: string[] = [];
+  const errors: unknown[] = [];
+  let unrouted = 0;
+  for (const message of messages) {
+    try {
+      const intake = parseIntake(message.body);
+      for (const event of intake.kind === "events" ? intake.events : []) {
+        const ingestion = route(event.bucket, event.key);
+        if (ingestion === undefined) unrouted++;
+        else mergeTask(tasks, message, event, ingestion);
+      }
+    } catch (error) {
+      invalid.push(message.id);
+      errors.push(error);
+    }
+  }
+  return { batches: cutBatches([...tasks.values()], settings), invalid, errors, unrouted };
+}
+
+/** Several events of one key in one delivery: the latest version is the one worth reading, and decides for all. */
+function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: ObjectEvent, ingestion: Ingestion): void {
+  const key = `${ingestion.id}\n${event.bucket}/${event.key}`;
+  const deliveries = Math.max(message.receiveCount, event.attempt ?? 1);
+  const other = tasks.get(key);
+  if (other === undefined) {
+    tasks.set(key, { event, ingestion, messageIds: [message.id], deliveries });
+    return;
+  }
+  const latest = isLater(other.event.version, event.version) ? event : other.event;
+  const messageIds = [...new Set([...other.messageIds, message.id])];
+  tasks.set(key, { event: latest, ingestion, messageIds, deliveries: Math.max(other.deliveries, deliveries) });
+}
+
+function cutBatches(tasks: readonly Task[], settings: Settings): PlannedBatch[] {
+  const batches: { ingestion: Ingestion; tasks: Task[]; bytes: number; keyBytes: number; company: number }[] = [];
+  for (const task of tasks) {
+    const company = companyMax(task);
+    const keyBytes = Buffer.byteLength(task.event.key) + 120;
+    const bytes = task.event.version.sizeBytes;
+    const open = batches.findLast((batch) => batch.ingestion === task.ingestion && batch.company === company);
+    const fits =
+      open !== undefined &&
+      open.tasks.length < company &&
+      open.bytes + bytes <= task.ingestion.batch.bytesMax &&
+      open.keyBytes + keyBytes <= settings.batchKeyBytesMax;
+    if (!fits) {
+      batches.push({ ingestion: task.ingestion, tasks: [task], bytes, keyBytes, company });
+      continue;
+    }
+    open.tasks.push(task);
+    open.bytes += bytes;
+    open.keyBytes += keyBytes;
+  }
+  // Fresh files first: those that came back may end this function.
+  return batches.sort((a, b) => b.company - a.company);
+}
+
+/** 1,000, then 32, then 1: the whole batch, its square root, alone. */
+function companyMax({ deliveries, ingestion }: Task): number {
+  if (deliveries <= 1) return ingestion.batch.filesMax;
+  return deliveries === 2 ? Math.ceil(Math.sqrt(ingestion.batch.filesMax)) : 1;
+}

@@ -1,0 +1,201 @@
+// The sweeper: what crashed work left behind is finished or cleared away, one table at a time, on a schedule. It adds nothing
+// to correctness; it makes sure that everything that was begun ends, also without another event.
+//
+//   open batch past its lease   -> aborted, its files sent to the intake queue again
+//   sealed batch, open intent   -> commit hint
+//   aborted batch, old enough   -> its folders deleted, then its item
+//   landed commit, old enough   -> metadata that nothing reaches any more deleted
+//
+// "Old enough" is longer than any function lives: no zombie can write below a folder once it was cleared.
+
+import { abortBatch, abortedRevision } from "./batch.ts";
+import { isKind } from "./errors.ts";
+import { formatIntake, type ObjectEvent } from "./events.ts";
+import { decodeManifestList } from "./iceberg/manifest-list.ts";
+import type { TableMetadata } from "./iceberg/types.ts";
+import { type ObjectUri, type Revision, type TableName, tableIdOf } from "./ids.ts";
+import { removeItem, writeItem } from "./ledger-writes.ts";
+import { readBytes } from "./object-bytes.ts";
+import type { Catalog, Clock, Ledger, LedgerItem, LoadedTable, ObjectStore, Queues, Random } from "./ports.ts";
+import {
+  BATCH_PREFIX,
+  type BatchRecord,
+  batchItem,
+  batchKey,
+  fileKey,
+  headKey,
+  LEFTOVERS_PREFIX,
+  type LeftoversRecord,
+  leftoversKey,
+  readBatch,
+  readFile,
+  readHead,
+  readLeftovers,
+  tablePartition,
+} from "./records.ts";
+import type { Settings } from "./settings.ts";
+import { batchFolders } from "./stage.ts";
+import { SCHEMA_FOLDER } from "./table.ts";
+
+export interface SweepPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: ObjectStore;
+  readonly ledger: Ledger;
+  readonly catalog: Catalog;
+  readonly queues: Queues;
+}
+
+export interface SweepReport {
+  readonly aborted: number;
+  /** Events of aborted batches sent again. */
+  readonly released: number;
+  readonly hinted: boolean;
+  /** Leftover objects deleted. */
+  readonly removed: number;
+}
+
+interface SweepRun {
+  readonly ports: SweepPorts;
+  readonly settings: Settings;
+  readonly table: LoadedTable | undefined;
+  readonly counts: { aborted: number; released: number; removed: number };
+}
+
+export async function sweepTable(ports: SweepPorts, settings: Settings, name: TableName): Promise<SweepReport> {
+  const table = await ports.catalog.load(name);
+  const run: SweepRun = { ports, settings, table, counts: { aborted: 0, released: 0, removed: 0 } };
+  const id = tableIdOf(name);
+  let pending = await hasOpenIntent(ports, name);
+  for await (const item of ports.ledger.list(tablePartition(id), BATCH_PREFIX)) {
+    const batch = readBatch(item);
+    if (batch.state === "SEALED") pending = true;
+    else if (batch.state === "OPEN") await abortExpired(run, batch, item.revision);
+    else await clearAborted(run, batch, item);
+  }
+  await clearLeftovers(run, name).catch(unlessStale);
+  if (pending) await hint(run, name);
+  return { ...run.counts, hinted: pending };
+}
+
+async function hasOpenIntent(ports: SweepPorts, name: TableName): Promise<boolean> {
+  const item = await ports.ledger.read(headKey(tableIdOf(name)));
+  return item !== undefined && readHead(item).intent !== undefined;
+}
+
+async function abortExpired(run: SweepRun, batch: BatchRecord, revision: Revision): Promise<void> {
+  if (batch.leaseUntilMs > run.ports.clock.now()) return;
+  const outcome = await abortBatch(run.ports, { record: batch, revision });
+  if (outcome !== "aborted") return;
+  run.counts.aborted++;
+  const item = await run.ports.ledger.read(batchKey(batch.table, batch.batch));
+  if (item !== undefined) await clearAborted(run, readBatch(item), item);
+}
+
+/** First its files go back to the queue; later, when its function is surely dead, what it uploaded goes. */
+async function clearAborted(run: SweepRun, batch: BatchRecord, item: LedgerItem): Promise<void> {
+  const { ports, settings } = run;
+  if (batch.released !== true) {
+    const events = await heldFiles(ports, batch);
+    if (events.length > 0) await ports.queues.sendIntake(events.map((event) => formatIntake([event])));
+    run.counts.released += events.length;
+    await writeItem(ports.ledger, batchItem({ ...batch, released: true }, releasedRevision(batch)), item.revision);
+    return;
+  }
+  if ((batch.abortedAtMs ?? 0) + settings.functionLifetimeMs > ports.clock.now()) return;
+  if (run.table !== undefined) {
+    for (const folder of batchFolders(run.table.metadata.location, batch.batch))
+      await removeUnreached(run, folder, new Set());
+  }
+  await removeItem(ports.ledger, item.key, item.revision);
+}
+
+function releasedRevision(batch: BatchRecord): Revision {
+  return `${abortedRevision(batch.batch)}:released` as Revision;
+}
+
+/** Intended files that still carry this batch's claim; the others were never claimed, decided, or taken over. */
+async function heldFiles(ports: SweepPorts, batch: BatchRecord): Promise<ObjectEvent[]> {
+  const keys = batch.intends.map((event) => fileKey(batch.ingestion, event.bucket, event.key));
+  const items = await ports.ledger.readMany(keys);
+  return batch.intends.flatMap((event, n) => {
+    const item = items[n];
+    // Never claimed: the event may be in nobody's hands but the queue's; sending it again costs one ledger read at most.
+    if (item === undefined) return [event];
+    const file = readFile(item);
+    if (file.batch !== batch.batch || file.status !== "PROCESSING") return [];
+    return [{ ...event, attempt: file.attempts + 1 }];
+  });
+}
+
+async function clearLeftovers(run: SweepRun, name: TableName): Promise<void> {
+  const { ports, settings, table } = run;
+  if (table === undefined) return;
+  let reached: ReadonlySet<string> | undefined;
+  for await (const item of ports.ledger.list(tablePartition(tableIdOf(name)), LEFTOVERS_PREFIX)) {
+    const leftovers = readLeftovers(item);
+    if (leftovers.landedAtMs + settings.functionLifetimeMs > ports.clock.now()) break;
+    reached ??= await reachedMetadata(ports.store, table);
+    const left = await clearCommit(run, table.metadata, leftovers, reached);
+    if (left === 0) await removeItem(ports.ledger, leftoversKey(leftovers.table, leftovers.seq), item.revision);
+  }
+  reached ??= await reachedMetadata(ports.store, table);
+  const before = ports.clock.now() - settings.functionLifetimeMs;
+  await removeUnreached(run, `${table.metadata.location}/metadata/${SCHEMA_FOLDER}/`, reached, before);
+}
+
+/** Somebody expired snapshots while we read them: the next sweep sees the new state. */
+function unlessStale(error: unknown): void {
+  if (!isKind(error, "Conflict")) throw error;
+}
+
+/** Objects still needed in the folders of one commit. */
+async function clearCommit(
+  run: SweepRun,
+  { location }: TableMetadata,
+  { intent, batches }: LeftoversRecord,
+  reached: ReadonlySet<string>,
+): Promise<number> {
+  const folders = [intent, ...batches].map((id) => `${location}/metadata/${id}/`);
+  let left = 0;
+  for (const folder of folders) left += await removeUnreached(run, folder, reached);
+  return left;
+}
+
+async function removeUnreached(
+  { ports, counts }: SweepRun,
+  folder: string,
+  reached: ReadonlySet<string>,
+  writtenBeforeMs = Number.POSITIVE_INFINITY,
+): Promise<number> {
+  const dead: ObjectUri[] = [];
+  let left = 0;
+  for await (const { uri, lastModifiedMs } of ports.store.list(folder)) {
+    if (reached.has(uri) || lastModifiedMs >= writtenBeforeMs) left++;
+    else dead.push(uri);
+  }
+  if (dead.length > 0) await ports.store.remove(dead);
+  counts.removed += dead.length;
+  return left;
+}
+
+/** Every metadata file, manifest list and manifest that the table's current metadata leads to. */
+async function reachedMetadata(store: ObjectStore, { metadata, metadataLocation }: LoadedTable): Promise<Set<string>> {
+  const reached = new Set<string>([metadataLocation]);
+  for (const entry of metadata["metadata-log"]) reached.add(entry["metadata-file"]);
+  for (const snapshot of metadata.snapshots) {
+    reached.add(snapshot["manifest-list"]);
+    const manifests = decodeManifestList(await readBytes(store, snapshot["manifest-list"] as ObjectUri));
+    for (const manifest of manifests) reached.add(manifest.manifestPath);
+  }
+  return reached;
+}
+
+async function hint({ ports, settings }: SweepRun, name: TableName): Promise<void> {
+  const interval = Math.floor(ports.clock.now() / settings.commitIntervalMs);
+  try {
+    await ports.queues.hintCommit(name, `${tableIdOf(name)}:sweep:${interval}`);
+  } catch (error) {
+    if (!isKind(error, "Unavailable", "UnknownOutcome")) throw error;
+  }
+}

@@ -1,0 +1,108 @@
+// The producer: objects come, are overwritten, put back and deleted, and S3 tells of them late, twice and out of order. It
+// remembers every version it wrote, which is what the checkers hold the table against.
+
+import type { ObjectEvent } from "../../lambdas/core/events.ts";
+import { formatIntake } from "../../lambdas/core/events.ts";
+import { objectUri } from "../../lambdas/core/ids.ts";
+import type { MemoryObjectStore } from "../fakes/memory-object-store.ts";
+import { etagOf } from "./row-converter.ts";
+import type { World } from "./world.ts";
+
+export const BUCKET = "landing";
+
+export interface Version {
+  readonly key: string;
+  readonly etag: string;
+  readonly lines: readonly string[];
+  readonly kind: "good" | "bad" | "empty";
+}
+
+const KEYS_PER_PREFIX = 5;
+const EVENT_DELAY_MAX_MS = 20_000;
+
+export class Landing {
+  /** By path and ETag. */
+  readonly versions = new Map<string, Version>();
+  /** What stands in the bucket now. */
+  readonly current = new Map<string, Version>();
+  readonly #world: World;
+  readonly #store: MemoryObjectStore;
+  readonly #deliver: (body: string) => void;
+  #sequence = 0;
+  #serial = 0;
+
+  constructor(world: World, store: MemoryObjectStore, deliver: (body: string) => void) {
+    this.#world = world;
+    this.#store = store;
+    this.#deliver = deliver;
+  }
+
+  async act(): Promise<void> {
+    const world = this.#world;
+    const prefix = world.pick(["rep", "rep", "app", "ign"]);
+    const key = `${prefix}/${world.upTo(KEYS_PER_PREFIX)}`;
+    if (this.current.has(key) && world.chance(0.06)) return this.#delete(key);
+    if (prefix === "rep" && world.chance(0.15)) return this.#putBack(key);
+    await this.#put(key, this.#newVersion(key));
+  }
+
+  /** What a directory listing would send: ETag, size and LastModified, no sequencer. */
+  list(): void {
+    for (const [uri, { etag, bytes, lastModifiedMs }] of this.#store.objects) {
+      const key = uri.slice(`s3://${BUCKET}/`.length);
+      if (!uri.startsWith(`s3://${BUCKET}/`)) continue;
+      this.#send({ bucket: BUCKET, key, version: { etag, sizeBytes: bytes.length, timeMs: lastModifiedMs } });
+    }
+  }
+
+  versionOf(key: string, etag: string): Version | undefined {
+    return this.versions.get(`${key}\n${etag}`);
+  }
+
+  #newVersion(key: string): Version {
+    const world = this.#world;
+    const serial = this.#serial++;
+    const count = world.chance(0.08) ? 0 : 1 + world.upTo(4);
+    const column = world.chance(0.15) ? `@c${world.upTo(3)}` : "";
+    const lines = Array.from({ length: count }, (_, n) => `${key}#${serial}#${n}${column}`);
+    if (world.chance(0.1)) lines.push(world.pick(["BAD", `LATE#${serial}`]));
+    const kind = lines.length === 0 ? "empty" : lines.length > count ? "bad" : "good";
+    return { key, etag: etagOf(lines.join("\n")), lines, kind };
+  }
+
+  /** The bytes of an earlier version, uploaded again. */
+  async #putBack(key: string): Promise<void> {
+    const earlier = [...this.versions.values()].filter((version) => version.key === key);
+    if (earlier.length > 0) await this.#put(key, this.#world.pick(earlier));
+  }
+
+  async #put(key: string, version: Version): Promise<void> {
+    await this.#store.put(objectUri(BUCKET, key), new Uint8Array(Buffer.from(version.lines.join("\n"))));
+    this.versions.set(`${key}\n${version.etag}`, version);
+    this.current.set(key, version);
+    this.#world.note(`put ${key} ${version.etag.slice(0, 6)} ${version.kind}`);
+    const sequencer = (++this.#sequence).toString(16).padStart(8, "0");
+    const sizeBytes = version.lines.join("\n").length;
+    this.#send({
+      bucket: BUCKET,
+      key,
+      version: { etag: version.etag, sizeBytes, sequencer, timeMs: this.#world.now() },
+    });
+  }
+
+  async #delete(key: string): Promise<void> {
+    await this.#store.remove([objectUri(BUCKET, key)]);
+    this.current.delete(key);
+    this.#world.note(`delete ${key}`);
+  }
+
+  #send(event: ObjectEvent): void {
+    const world = this.#world;
+    const body = formatIntake([event]);
+    const copies = world.chance(0.15) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      const delayMs = world.chance(0.2) ? world.upTo(EVENT_DELAY_MAX_MS) : world.upTo(300);
+      world.at(world.now() + delayMs, () => this.#deliver(body));
+    }
+  }
+}

@@ -1,0 +1,54 @@
+// SQS as it may behave: messages come back after their visibility timeout, in any order, sometimes twice at once.
+
+import type { World } from "./world.ts";
+
+export interface Letter {
+  readonly id: string;
+  readonly body: string;
+  receiveCount: number;
+  visibleAtMs: number;
+}
+
+export class Mailbox {
+  readonly #world: World;
+  readonly #letters = new Map<string, Letter>();
+  #serial = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get size(): number {
+    return this.#letters.size;
+  }
+
+  post(body: string): void {
+    const id = `m${this.#serial++}`;
+    this.#letters.set(id, { id, body, receiveCount: 0, visibleAtMs: this.#world.now() });
+  }
+
+  /** Up to `max` visible messages, shuffled; each hides for the visibility timeout, if SQS keeps its word this time. */
+  receive(max: number, visibilityMs: number): Letter[] {
+    const world = this.#world;
+    const visible = [...this.#letters.values()].filter((letter) => letter.visibleAtMs <= world.now());
+    const taken: Letter[] = [];
+    while (taken.length < max && visible.length > 0) {
+      const [letter] = visible.splice(world.upTo(visible.length), 1);
+      if (letter === undefined) break;
+      letter.receiveCount++;
+      letter.visibleAtMs = world.now() + (world.chance(0.03) ? 0 : visibilityMs);
+      taken.push({ ...letter });
+    }
+    return taken;
+  }
+
+  acknowledge(id: string): void {
+    this.#letters.delete(id);
+  }
+
+  /** A failed message comes back after a while. */
+  returnLater(id: string, delayMs: number): void {
+    const letter = this.#letters.get(id);
+    if (letter !== undefined) letter.visibleAtMs = this.#world.now() + delayMs;
+  }
+}

@@ -1,0 +1,51 @@
+// The protocol's settings at the scale of the simulation: leases run out while their holders still live, manifests merge and
+// snapshots expire within a run.
+
+import type { Ingestion, OverwritePolicy } from "../../lambdas/core/config.ts";
+import type { IngestionId } from "../../lambdas/core/ids.ts";
+import type { Settings } from "../../lambdas/core/settings.ts";
+import { BUCKET } from "./landing.ts";
+
+export const LEDGER_ID = "sim";
+
+export const SETTINGS: Settings = {
+  ledgerId: LEDGER_ID,
+  warehouseUri: "s3://warehouse/tables",
+  leaseMs: 8_000,
+  functionLifetimeMs: 40_000,
+  parallelism: 4,
+  batchKeyBytesMax: 10_000,
+  commitBatchesMax: 5,
+  commitAttemptsMax: 8,
+  deathsMax: 6,
+  deliveriesMax: 60,
+  manifestFanIn: 4,
+  manifestTargetBytes: 1_000_000,
+  snapshotsKeepLast: 6,
+  snapshotAgeMaxMs: 120_000,
+  commitIntervalMs: 1_000,
+};
+
+/** How long an invocation can live: past its lease, and never as long as leftovers are kept. */
+export const INVOCATION_MS = 30_000;
+export const VISIBILITY_MS = 12_000;
+
+export const INGESTIONS: readonly Ingestion[] = [
+  ingestionOf("rep", "replace"),
+  ingestionOf("app", "append"),
+  ingestionOf("ign", "ignore"),
+];
+
+function ingestionOf(id: string, onOverwrite: OverwritePolicy): Ingestion {
+  return {
+    id: id as IngestionId,
+    source: { bucket: BUCKET, prefix: `${id}/`, include: [], exclude: [] },
+    format: { type: "ndjson" },
+    compression: "auto",
+    target: { database: "db", table: id, partitionBy: [], targetFileSizeBytes: 1_000_000, properties: {} },
+    schema: { policy: "evolve", hints: {} },
+    onOverwrite,
+    lineage: true,
+    batch: { filesMax: 4, bytesMax: 1_000_000 },
+  };
+}

@@ -1,0 +1,250 @@
+// One simulated run from one seed: the real core on fake ports, with producers, several loaders and committers, a sweeper and
+// foreign writers, under crashes, zombies, lost responses and messages that come late, twice and out of order. Faults stop, the
+// system comes to rest, and the checkers look.
+
+import { type CommitContext, commitTable } from "../../lambdas/core/commit.ts";
+import { isKind } from "../../lambdas/core/errors.ts";
+import { PointerCatalog } from "../../lambdas/core/iceberg/pointer-catalog.ts";
+import type { TableName } from "../../lambdas/core/ids.ts";
+import { load } from "../../lambdas/core/pipeline.ts";
+import { createRouter } from "../../lambdas/core/routing.ts";
+import { sweepTable } from "../../lambdas/core/sweep.ts";
+import { MemoryLedger } from "../fakes/memory-ledger.ts";
+import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
+import { MemoryPointer } from "../fakes/memory-pointer.ts";
+import { MemoryQueues } from "../fakes/memory-queues.ts";
+import { checkRun } from "./checks.ts";
+import { type ForeignPorts, foreignAppend, foreignCompaction, foreignExpiry } from "./foreigners.ts";
+import { type FaultRates, Invocation, NO_FAULTS } from "./invocation.ts";
+import { Landing } from "./landing.ts";
+import { Mailbox } from "./mailbox.ts";
+import { RowConverter } from "./row-converter.ts";
+import { type Sabotage, type Saboteur, saboteurOf } from "./sabotage.ts";
+import { INGESTIONS, INVOCATION_MS, SETTINGS, VISIBILITY_MS } from "./settings.ts";
+import { World } from "./world.ts";
+
+export interface SimulationOptions {
+  readonly sabotage?: Sabotage;
+  readonly keepTrace?: boolean;
+}
+
+export interface SimulationResult {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  /** Hash of everything that happened: the same for the same seed. */
+  readonly digest: string;
+  readonly rates: FaultRates;
+  readonly commits: number;
+  readonly trace: readonly string[] | undefined;
+}
+
+const TABLES: readonly TableName[] = INGESTIONS.map(({ target }) => target);
+const FAULTY_MS = 90_000;
+/** Long enough for leases, visibility and leftovers to run out several times over. */
+const CALM_MS = 8 * 60_000;
+
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
+  const run = new Simulation(seed, options);
+  await run.play();
+  return run.result();
+}
+
+class Simulation {
+  readonly #seed: number;
+  readonly #world: World;
+  readonly #store: MemoryObjectStore;
+  readonly #ledger = new MemoryLedger();
+  readonly #pointer = new MemoryPointer();
+  readonly #queues: MemoryQueues;
+  readonly #intake: Mailbox;
+  readonly #hints: Mailbox;
+  readonly #landing: Landing;
+  readonly #saboteur: Saboteur;
+  readonly #faults: FaultRates;
+  readonly #foreignRows = new Map<string, string[]>();
+  readonly #problems: string[] = [];
+  #calm = false;
+  #invocations = 0;
+
+  constructor(seed: number, options: SimulationOptions) {
+    this.#seed = seed;
+    this.#world = new World(seed, { keepTrace: options.keepTrace ?? false });
+    this.#store = new MemoryObjectStore(this.#world);
+    this.#queues = new MemoryQueues(this.#world);
+    this.#intake = new Mailbox(this.#world);
+    this.#hints = new Mailbox(this.#world);
+    this.#landing = new Landing(this.#world, this.#store, (body) => this.#intake.post(body));
+    this.#saboteur = saboteurOf(options.sabotage);
+    const world = this.#world;
+    this.#faults = {
+      crash: world.pick([0, 0.002, 0.01, 0.03]),
+      zombie: world.pick([0, 0.005, 0.02]),
+      before: world.pick([0, 0.005, 0.02]),
+      lost: world.pick([0, 0.01, 0.05]),
+    };
+  }
+
+  async play(): Promise<void> {
+    const world = this.#world;
+    const start = world.now();
+    const end = start + FAULTY_MS;
+    this.#every(
+      () => 100 + world.upTo(2_500),
+      end,
+      () => this.#landing.act(),
+    );
+    this.#every(
+      () => 200 + world.upTo(1_500),
+      end + CALM_MS,
+      () => this.#loader(),
+    );
+    this.#every(
+      () => 300 + world.upTo(2_000),
+      end + CALM_MS,
+      () => this.#committer(),
+    );
+    this.#every(
+      () => 5_000 + world.upTo(5_000),
+      end + CALM_MS,
+      () => this.#sweeper(),
+    );
+    this.#every(
+      () => 15_000 + world.upTo(15_000),
+      end,
+      async () => this.#landing.list(),
+    );
+    if (world.chance(0.7))
+      this.#every(
+        () => 3_000 + world.upTo(9_000),
+        end,
+        () => this.#foreigner(),
+      );
+    await world.runUntil(end);
+    this.#calm = true;
+    await world.runUntil(end + CALM_MS);
+    this.#problems.push(
+      ...checkRun({
+        store: this.#store,
+        ledger: this.#ledger,
+        pointer: this.#pointer,
+        landing: this.#landing,
+        foreignRows: this.#foreignRows,
+        intakeLeft: this.#intake.size,
+      }),
+    );
+  }
+
+  result(): SimulationResult {
+    const commits = this.#ledger.items().filter((item) => item.body["kind"] === "commit").length;
+    return {
+      seed: this.#seed,
+      violations: this.#problems,
+      digest: this.#world.digest(),
+      rates: this.#faults,
+      commits,
+      trace: this.#world.trace,
+    };
+  }
+
+  #every(periodMs: () => number, untilMs: number, act: () => Promise<void>): void {
+    const next = this.#world.now() + periodMs();
+    if (next >= untilMs) return;
+    this.#world.at(next, () => {
+      act().catch((error: unknown) => this.#notice(error));
+      this.#every(periodMs, untilMs, act);
+    });
+  }
+
+  /** Errors an operator would be paged for are violations: nothing in these runs justifies one. */
+  #notice(error: unknown): void {
+    if (isKind(error, "Unavailable", "UnknownOutcome", "Fenced", "Conflict")) {
+      this.#world.note(`error ${error.message}`);
+      return;
+    }
+    this.#problems.push(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+  }
+
+  #invocation(kind: string) {
+    const world = this.#world;
+    const rates = () => (this.#calm ? NO_FAULTS : this.#faults);
+    const invocation = new Invocation(world, `${kind}${this.#invocations++}`, INVOCATION_MS, rates);
+    const store = invocation.wrap("store", this.#saboteur.store(this.#store), ["list"]);
+    const ledger = invocation.wrap("ledger", this.#saboteur.ledger(this.#ledger), ["list", "listIndex"]);
+    const pointer = this.#saboteur.pointer(invocation.wrap("pointer", this.#pointer));
+    const honest = new PointerCatalog({ store, pointer, clock: world, random: world.random });
+    const catalog = this.#saboteur.catalog(honest, this.#ledger);
+    const queues = invocation.wrap("queues", this.#queues);
+    return { clock: world, random: world.random, store, ledger, catalog, queues, converter: new RowConverter() };
+  }
+
+  async #loader(): Promise<void> {
+    const world = this.#world;
+    this.#collectSent();
+    const letters = this.#intake.receive(1 + world.upTo(8), VISIBILITY_MS);
+    if (letters.length === 0) return;
+    const ports = this.#invocation("load");
+    const context = {
+      ports,
+      settings: SETTINGS,
+      route: createRouter(INGESTIONS),
+      deadlineMs: world.now() + INVOCATION_MS / 2,
+    };
+    const report = await load(context, letters);
+    for (const error of report.errors) this.#notice(error);
+    const retry = new Set(report.retry);
+    for (const { id } of letters) {
+      if (retry.has(id)) this.#intake.returnLater(id, world.upTo(4_000));
+      else this.#intake.acknowledge(id);
+    }
+  }
+
+  async #committer(): Promise<void> {
+    const world = this.#world;
+    this.#collectSent();
+    for (const letter of this.#hints.receive(2, VISIBILITY_MS)) {
+      if (!this.#calm && world.chance(0.05)) {
+        this.#hints.acknowledge(letter.id);
+        continue;
+      }
+      const context: CommitContext = {
+        ports: this.#invocation("commit"),
+        settings: SETTINGS,
+        deadlineMs: world.now() + INVOCATION_MS / 2,
+      };
+      const report = await commitTable(context, JSON.parse(letter.body) as TableName);
+      if (!report.more) this.#hints.acknowledge(letter.id);
+    }
+  }
+
+  async #sweeper(): Promise<void> {
+    for (const name of TABLES)
+      await sweepTable(this.#invocation("sweep"), SETTINGS, name).catch((error) => this.#notice(error));
+  }
+
+  async #foreigner(): Promise<void> {
+    const world = this.#world;
+    const catalog = new PointerCatalog({
+      store: this.#store,
+      pointer: this.#pointer,
+      clock: world,
+      random: world.random,
+    });
+    const ports: ForeignPorts = { world, store: this.#store, catalog };
+    const name = world.pick(TABLES);
+    const act = world.pick(["append", "compact", "expire"]);
+    if (act === "compact") return foreignCompaction(ports, name);
+    if (act === "expire") return foreignExpiry(ports, name, 1 + world.upTo(3));
+    const rows = await foreignAppend(ports, name);
+    this.#foreignRows.set(name.table, [...(this.#foreignRows.get(name.table) ?? []), ...rows]);
+  }
+
+  /** What went into the queues travels: hints may be delivered twice. */
+  #collectSent(): void {
+    for (const body of this.#queues.intake.splice(0)) this.#intake.post(body);
+    for (const name of this.#queues.hints.splice(0)) {
+      const copies = this.#world.chance(0.1) ? 2 : 1;
+      for (let copy = 0; copy < copies; copy++)
+        this.#hints.post(JSON.stringify({ database: name.database, table: name.table }));
+    }
+  }
+}
