@@ -20,8 +20,15 @@ const int64 = avsc.types.LongType.__with({
 
 function typeOf(schema: object): avsc.Type {
   const options = { registry: { long: int64 }, wrapUnions: false, logicalTypes: {} };
-  // A schema is changed while it is read; give each reading a copy. `wrapUnions: false` is missing from the typings.
-  return avsc.Type.forSchema(structuredClone(schema) as avsc.Schema, options as never);
+  return avsc.Type.forSchema(plainLongs(schema) as avsc.Schema, options as never);
+}
+
+/** avsc looks up its registry for "long" but not for {"type": "long", "logicalType": ...}, and then loses precision. */
+function plainLongs(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(plainLongs);
+  if (typeof schema !== "object" || schema === null) return schema;
+  if ("logicalType" in schema && "type" in schema && schema.type === "long") return "long";
+  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, plainLongs(value)]));
 }
 
 export async function avscDecode(bytes: Uint8Array): Promise<unknown[]> {
