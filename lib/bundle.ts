@@ -15,10 +15,15 @@ export type Bundles = Readonly<Record<FunctionName, string>>;
 
 const ROOT = join(import.meta.dirname, "..");
 
+const folders: string[] = [];
+process.once("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** The folders live until the process ends: CDK copies them into the cloud assembly when the functions are made. */
 export async function bundleHandlers(config: MoraineConfig): Promise<Bundles> {
   const folder = mkdtempSync(join(tmpdir(), "moraine-bundle-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   const [load, commit, sweep] = await Promise.all([
     bundleHandler("load", config, folder),
     bundleHandler("commit", config, folder),

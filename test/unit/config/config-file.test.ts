@@ -1,0 +1,329 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { MoraineConfig } from "../../../lambdas/core/config.ts";
+import { parseConfig, resolveBuckets } from "../../../lambdas/core/config-file.ts";
+
+const ROOT = join(import.meta.dirname, "../../..");
+
+const SMALLEST = `ingestions:
+  - id: orders
+    source: { prefix: orders/ }
+    format: { type: csv }
+    target: { database: sales, table: orders }
+`;
+
+function valid(text: string): MoraineConfig {
+  const { config, errors } = parseConfig(text, "moraine.yaml");
+  if (config === undefined) throw new Error(errors.join("\n"));
+  return config;
+}
+
+function errorsOf(text: string): readonly string[] {
+  return parseConfig(text, "moraine.yaml").errors ?? [];
+}
+
+describe("defaults", () => {
+  test("everything but the ingestions may be left out", () => {
+    expect(valid(SMALLEST)).toEqual({
+      landing: [{ bucket: "landing", existing: false }],
+      warehouse: { bucket: "warehouse", existing: false, prefix: "" },
+      commit: { intervalSeconds: 30 },
+      databases: [{ database: "sales", existing: false }],
+      ingestions: [
+        {
+          id: "orders",
+          source: { bucket: "landing", prefix: "orders/", include: [], exclude: [] },
+          format: {
+            type: "csv",
+            delimiter: ",",
+            header: true,
+            quote: '"',
+            escape: '"',
+            nullValues: [],
+            encoding: "utf-8",
+            skipLines: 0,
+          },
+          compression: "auto",
+          target: {
+            database: "sales",
+            table: "orders",
+            partitionBy: [],
+            targetFileSizeBytes: 134_217_728,
+            properties: {},
+          },
+          schema: { policy: "evolve", hints: {} },
+          onOverwrite: "replace",
+          lineage: true,
+          batch: { filesMax: 1000, bytesMax: 1_073_741_824 },
+        },
+      ],
+    });
+  });
+
+  test("tsv is delimited by tabs unless told", () => {
+    expect(valid(SMALLEST.replace("csv", "tsv")).ingestions[0]?.format).toMatchObject({ type: "tsv", delimiter: "\t" });
+  });
+
+  test("one landing bucket is the source of every ingestion that names none", () => {
+    const config = valid(`landing: [{ bucket: my-logs, existing: true }]\n${SMALLEST}`);
+    expect(config.ingestions[0]?.source.bucket).toBe("my-logs");
+  });
+
+  test("durations are read in every unit", () => {
+    for (const [text, seconds] of [
+      ["45s", 45],
+      ["10m", 600],
+    ] as const) {
+      expect(valid(`commit: { interval: ${text} }\n${SMALLEST}`).commit.intervalSeconds).toBe(seconds);
+    }
+  });
+
+  test("a decimal is written as Iceberg writes it", () => {
+    const config = valid(`${SMALLEST}    schema: { hints: { amount: "decimal(12,2)" } }\n`);
+    expect(config.ingestions[0]?.schema.hints).toEqual({ amount: "decimal(12, 2)" });
+  });
+
+  test("anchors and aliases may be used to say a thing once", () => {
+    const second = "  - { id: b, source: { prefix: b/ }, format: *f, target: { database: sales, table: b } }\n";
+    const config = valid(SMALLEST.replace("{ type: csv }", "&f { type: csv, delimiter: ';' }") + second);
+    expect(config.ingestions[1]?.format).toEqual(config.ingestions[0]?.format);
+  });
+});
+
+test.each(["moraine.yaml", ...readdirSync(join(ROOT, "examples")).map((file) => `examples/${file}`)])(
+  "%s is valid",
+  (file) => {
+    expect(parseConfig(readFileSync(join(ROOT, file), "utf8"), file).errors).toBeUndefined();
+  },
+);
+
+describe("errors", () => {
+  const line = (text: string): string => `    ${text}\n`;
+
+  test.each([
+    [
+      "a typo in a key",
+      SMALLEST.replace("prefix:", "prefx:"),
+      "3: ingestions[0].source.prefx: is not known; remove it (did you mean prefix?)",
+    ],
+    ["a missing key", SMALLEST.replace(", table: orders", ""), "5: ingestions[0].target.table: is missing; add it"],
+    [
+      "a wrong type",
+      SMALLEST.replace("table: orders", "table: 2024"),
+      "5: ingestions[0].target.table: is 2024; write text, in quotes if need be",
+    ],
+    [
+      "an empty value",
+      SMALLEST.replace("prefix: orders/", "prefix:"),
+      "3: ingestions[0].source.prefix: has no value; give one or delete the line",
+    ],
+    [
+      "a name Glue folds",
+      SMALLEST.replace("table: orders", "table: Orders"),
+      '5: ingestions[0].target.table: "Orders" is no Glue name; use lower-case letters, digits and _, at most 255',
+    ],
+    [
+      "a format not built yet",
+      SMALLEST.replace("csv", "avro"),
+      '4: ingestions[0].format.type: "avro" is not available yet; use csv, tsv, ndjson, json, parquet',
+    ],
+    [
+      "an unknown format",
+      SMALLEST.replace("csv", "csvs"),
+      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, ndjson, json, parquet (did you mean csv?)',
+    ],
+    [
+      "an option of another format",
+      SMALLEST.replace("type: csv", "type: parquet, header: true"),
+      "4: ingestions[0].format.header: is not known; remove it",
+    ],
+    [
+      "a policy not built yet",
+      SMALLEST + line("schema: { policy: hold }"),
+      '6: ingestions[0].schema.policy: "hold" is not available yet; use evolve, fail',
+    ],
+    [
+      "a discovery not built yet",
+      SMALLEST + line("discovery: { strategy: full }"),
+      '6: ingestions[0].discovery.strategy: "full" is not available yet; use event_driven',
+    ],
+    [
+      "reconciliation, not built yet",
+      SMALLEST + line("discovery: { reconcile: { every: 1d } }"),
+      "6: ingestions[0].discovery.reconcile: is not available yet; remove it",
+    ],
+    [
+      "replace without lineage",
+      `${SMALLEST}${line("onOverwrite: replace")}${line("lineage: false")}`,
+      "6: ingestions[0].onOverwrite: replace finds the old rows by _file_path; set lineage: true, or onOverwrite to append or ignore",
+    ],
+    [
+      "replace by default without lineage",
+      SMALLEST + line("lineage: false"),
+      "2: ingestions[0].onOverwrite: replace finds the old rows by _file_path; set lineage: true, or onOverwrite to append or ignore",
+    ],
+    [
+      "a type Iceberg lacks",
+      SMALLEST + line("schema: { hints: { a: bigint } }"),
+      '6: ingestions[0].schema.hints.a: "bigint" is no Iceberg type; use ',
+    ],
+    [
+      "a decimal too wide",
+      SMALLEST + line('schema: { hints: { a: "decimal(39, 2)" } }'),
+      '6: ingestions[0].schema.hints.a: "decimal(39, 2)" is no Iceberg type; use ',
+    ],
+    [
+      "a broken glob",
+      SMALLEST.replace("prefix: orders/", 'include: ["**/*.{csv"]'),
+      '3: ingestions[0].source.include[0]: "**/*.{csv" is no glob ',
+    ],
+    [
+      "a glob as prefix",
+      SMALLEST.replace("prefix: orders/", 'prefix: "orders/*"'),
+      '3: ingestions[0].source.prefix: "orders/*" looks like a glob; put globs into include',
+    ],
+    [
+      "a prefix from the root",
+      SMALLEST.replace("prefix: orders/", "prefix: /orders/"),
+      '3: ingestions[0].source.prefix: "/orders/" starts with /, which no S3 key does; remove the /',
+    ],
+    [
+      "an undeclared bucket",
+      SMALLEST.replace("prefix:", "bucket: raw, prefix:"),
+      '3: ingestions[0].source.bucket: "raw" is no landing bucket; add it to landing, or use one of: landing',
+    ],
+    [
+      "a landing bucket nobody reads",
+      `landing: [{ bucket: a }, { bucket: b }]\n${SMALLEST.replace("prefix:", "bucket: a, prefix:")}`,
+      '1: landing[1]: no ingestion reads "b"; remove it or add an ingestion',
+    ],
+    [
+      "a warehouse that would load itself",
+      `warehouse: { bucket: landing }\n${SMALLEST}`,
+      '1: warehouse.bucket: "landing" is a landing bucket, and tables written there would load themselves; name another',
+    ],
+    [
+      "a table that would load itself",
+      SMALLEST.replace("table: orders", 'table: orders, location: "s3://landing/t"'),
+      '5: ingestions[0].target.location: "landing" is a landing bucket, and the table would load itself; name another',
+    ],
+    [
+      "a partition expression with a typo",
+      SMALLEST.replace("table: orders", 'table: orders, partitionBy: ["days(at)"]'),
+      '5: ingestions[0].target.partitionBy[0]: "days(at)" is no partition expression; write a column, year|',
+    ],
+    [
+      "a duration without unit",
+      `commit: { interval: 60 }\n${SMALLEST}`,
+      "1: commit.interval: is 60; write a duration such as 30s, 15m, 12h or 7d, from 1s to 895s",
+    ],
+    [
+      "a duration SQS cannot delay",
+      `commit: { interval: 1d }\n${SMALLEST}`,
+      '1: commit.interval: is "1d"; write a duration such as 30s, 15m, 12h or 7d, from 1s to 895s',
+    ],
+    [
+      "a number out of range",
+      SMALLEST + line("batch: { filesMax: 0 }"),
+      "6: ingestions[0].batch.filesMax: is 0; write a whole number from 1 to 10000",
+    ],
+    [
+      "a delimiter of two characters",
+      SMALLEST.replace("type: csv", 'type: csv, delimiter: "::"'),
+      '4: ingestions[0].format.delimiter: "::" is not one character; write exactly one, in quotes',
+    ],
+    [
+      "a property Moraine keeps",
+      SMALLEST.replace("table: orders", "table: orders, properties: { moraine.x: y }"),
+      "5: ingestions[0].target.properties.moraine.x: is kept by Moraine itself; remove it",
+    ],
+    [
+      "a database nobody uses",
+      `databases: [{ database: other }]\n${SMALLEST}`,
+      '1: databases[0].database: "other" is the target of no ingestion; remove it',
+    ],
+    ["no ingestion", "landing: [{ bucket: landing }]\n", "1: ingestions: is missing; add it"],
+    ["an empty list of ingestions", "ingestions: []\n", "1: ingestions: is empty; describe at least one ingestion"],
+    ["an empty file", "", "1: ingestions: is missing; describe at least one ingestion"],
+    ["a list as file", "- a\n", 'is a list; write a mapping of "key: value" lines'],
+    ["broken YAML", "ingestions: [", "1: not valid YAML: "],
+    [
+      "a key given twice",
+      `${SMALLEST}${line("lineage: true")}${line("lineage: false")}`,
+      "7: not valid YAML: Map keys must be unique; correct the syntax here",
+    ],
+  ])("%s", (_name, text, expected) => {
+    const errors = errorsOf(text);
+    expect(errors.join("\n")).toContain(expected);
+    expect(errors[0]).toMatch(/^moraine\.yaml:\d+: /);
+  });
+
+  test("all errors come at once, in the order of the lines, one line each", () => {
+    const errors = errorsOf(
+      SMALLEST.replace("csv", "xlsx").replace("table: orders", "table: O").replace("id: orders", "id: A B"),
+    );
+    expect(errors.map((error) => error.split(":")[1])).toEqual(["2", "4", "5"]);
+  });
+
+  test("a broken part hides no error of another part and causes none", () => {
+    const errors = errorsOf(`${SMALLEST.replace("{ type: csv }", "7")}    onOverwrite: never\n`);
+    expect(errors.map((error) => error.split(": ")[1])).toEqual(["ingestions[0].format", "ingestions[0].onOverwrite"]);
+  });
+});
+
+describe("two ingestions", () => {
+  const two = (a: string, b: string): string => `ingestions:\n${a}\n${b}\n`;
+  const item = (id: string, prefix: string, target: string): string =>
+    `  - { id: ${id}, source: { prefix: ${prefix} }, format: { type: ndjson }, target: { database: d, ${target} } }`;
+
+  test("must not share an id", () => {
+    expect(errorsOf(two(item("a", "a/", "table: a"), item("a", "b/", "table: b")))).toEqual([
+      'moraine.yaml:3: ingestions[1].id: "a" is taken by an ingestion above; choose another id',
+    ]);
+  });
+
+  test("must not take the same keys, or a file would go to whichever comes first", () => {
+    expect(errorsOf(two(item("a", "x/", "table: a"), item("b", "x/", "table: b")))).toEqual([
+      'moraine.yaml:3: ingestions[1].source.prefix: "a" takes the same keys; give one of the two another prefix, include or exclude',
+    ]);
+  });
+
+  test("may nest their prefixes: the longer one wins", () => {
+    expect(errorsOf(two(item("a", "x/", "table: a"), item("b", "x/y/", "table: b")))).toEqual([]);
+  });
+
+  test("may feed one table when they agree on its partitions", () => {
+    const target = "table: t, partitionBy: [region]";
+    expect(errorsOf(two(item("a", "a/", target), item("b", "b/", target)))).toEqual([]);
+    expect(errorsOf(two(item("a", "a/", target), item("b", "b/", "table: t")))).toEqual([
+      'moraine.yaml:3: ingestions[1].target.partitionBy: "a" loads the same table with another partitionBy; make the two equal',
+    ]);
+  });
+});
+
+describe("resolveBuckets", () => {
+  const text = `landing: [{ bucket: landing }, { bucket: company-logs, existing: true }]
+ingestions:
+  - { id: a, source: { bucket: landing }, format: { type: ndjson }, target: { database: d, table: a, location: "s3://warehouse/x/a" } }
+  - { id: b, source: { bucket: company-logs }, format: { type: ndjson }, target: { database: d, table: b } }
+`;
+
+  test("puts real names everywhere a created bucket is named, and leaves existing ones alone", () => {
+    const config = resolveBuckets(valid(text), { landing: "real-landing", warehouse: "real-warehouse" });
+    expect(config.landing.map(({ bucket }) => bucket)).toEqual(["real-landing", "company-logs"]);
+    expect(config.warehouse.bucket).toBe("real-warehouse");
+    expect(config.ingestions.map(({ source }) => source.bucket)).toEqual(["real-landing", "company-logs"]);
+    expect(config.ingestions[0]?.target.location).toBe("s3://real-warehouse/x/a");
+  });
+
+  test("never takes a name from the mapping's prototype", () => {
+    const named = valid(text.replaceAll("company-logs", "constructor"));
+    expect(resolveBuckets(named, {}).landing[1]?.bucket).toBe("constructor");
+  });
+
+  test("a configuration that went through JSON, as it does into the function's package, is the same", () => {
+    const config = valid(text);
+    expect(JSON.parse(JSON.stringify(config))).toEqual(config);
+  });
+});
