@@ -46,8 +46,8 @@ async function bundleHandler(name: FunctionName, config: MoraineConfig, folder: 
     define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
     // Packages written as ES modules shake out what is not used: half the size of the SDK clients.
     mainFields: ["module", "main"],
-    minifySyntax: true,
-    minifyWhitespace: true,
+    // A third less to parse at a cold start; traces are read through the source map.
+    minify: true,
     sourcemap: "linked",
     sourcesContent: false,
     legalComments: "none",

@@ -1,6 +1,6 @@
 // Reads `moraine.yaml` into a MoraineConfig: parse, defaults, checks. Every error is one line with file, line, path and remedy,
-// and all of them come at once. Pure: the CDK app, the operator's command and the tests call it with the text.
-// `resolveBuckets` turns the names of `moraine.yaml` into real bucket names at run time; nothing else differs between the two.
+// and all of them come at once. Pure: the CDK app, the operator's command and the tests call it with the text. The functions
+// never do: they read the validated result, which differs only in the buckets' names (`resolve-buckets.ts`).
 
 import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
 import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
@@ -21,26 +21,6 @@ export function parseConfig(text: string, fileName: string): ParsedConfig {
   if (config === undefined)
     return { errors: [`${fileName}:1: ingestions: is missing; describe at least one ingestion`] };
   return source.errors.length > 0 ? { errors: source.errors } : { config };
-}
-
-/** `mapping`: names created by the stack to real names. Buckets that existed before keep the name they have. */
-export function resolveBuckets(config: MoraineConfig, mapping: Readonly<Record<string, string>>): MoraineConfig {
-  const real = (bucket: string): string => (Object.hasOwn(mapping, bucket) ? (mapping[bucket] ?? bucket) : bucket);
-  const resolveLocation = (uri: string): string =>
-    uri.replace(/^s3:\/\/([^/]+)/, (_, bucket: string) => `s3://${real(bucket)}`);
-  return {
-    ...config,
-    landing: config.landing.map((landing) => ({ ...landing, bucket: real(landing.bucket) })),
-    warehouse: { ...config.warehouse, bucket: real(config.warehouse.bucket) },
-    ingestions: config.ingestions.map((ingestion) => ({
-      ...ingestion,
-      source: { ...ingestion.source, bucket: real(ingestion.source.bucket) },
-      target: {
-        ...ingestion.target,
-        ...(ingestion.target.location === undefined ? {} : { location: resolveLocation(ingestion.target.location) }),
-      },
-    })),
-  };
 }
 
 function readConfig(source: Source, root: Place["node"]): MoraineConfig {

@@ -116,6 +116,12 @@ describe("packages", () => {
     }
   });
 
+  test("carry no YAML parser: the configuration was read at synth", () => {
+    for (const folder of codeFolders(stack)) {
+      expect(readFileSync(join(folder, "index.js"), "utf8")).not.toContain("YAMLParseError");
+    }
+  });
+
   test("name no folder of this machine", () => {
     for (const folder of codeFolders(stack)) {
       for (const file of readdirSync(folder)) expect(readFileSync(join(folder, file), "utf8")).not.toContain(ROOT);

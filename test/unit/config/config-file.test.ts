@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { MoraineConfig } from "../../../lambdas/core/config.ts";
-import { parseConfig, resolveBuckets } from "../../../lambdas/core/config-file.ts";
+import { parseConfig } from "../../../lambdas/core/config-file.ts";
+import { resolveBuckets } from "../../../lambdas/core/resolve-buckets.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 
