@@ -2,10 +2,13 @@
 // Returns what is wrong in words, so that a test or an operator sees every finding and not the first.
 
 import type { ObjectStore } from "../ports.ts";
-import { decodeManifest, describeManifest, inherit } from "./manifest.ts";
+import { formatJson } from "./json.ts";
+import { decodeManifest, describeManifest, inherit, type ManifestContents } from "./manifest.ts";
+import { partitionType } from "./partition.ts";
 import { readManifests } from "./read-manifests.ts";
 import { readLiveObject } from "./read-object.ts";
-import type { ManifestEntry, ManifestFile, Snapshot, TableMetadata } from "./types.ts";
+import type { ManifestEntry, ManifestFile, Snapshot, StagedManifest, TableMetadata } from "./types.ts";
+import { compareValues, decodeValue } from "./values.ts";
 
 /** Findings over all snapshots of the table; empty: the table is sound. Data files themselves are not opened. */
 export async function verifyTable(store: ObjectStore, metadata: TableMetadata): Promise<string[]> {
@@ -55,7 +58,7 @@ async function verifySnapshot(
     if (manifest.sequenceNumber > snapshot["sequence-number"]) {
       findings.push(`${where} lists the newer manifest ${manifest.manifestPath}`);
     }
-    const key = JSON.stringify([manifest.manifestPath, manifest.sequenceNumber, String(manifest.addedSnapshotId)]);
+    const key = formatJson(manifest);
     const result = checked.get(key) ?? (await verifyManifest(store, metadata, manifest));
     if (!checked.has(key)) findings.push(...result.findings);
     checked.set(key, result);
@@ -76,6 +79,7 @@ async function verifyManifest(store: ObjectStore, metadata: TableMetadata, manif
     if (!holds) findings.push(`${path}: ${finding}`);
   };
   const facts = describeManifest(path, bytes.length, { ...contents, entries });
+  expect(coversPartitions(contents, manifest, facts), "partition summary does not cover every entry");
   for (const name of COUNTED)
     expect(facts[name] === manifest[name], `${name} is ${manifest[name]}, not ${facts[name]}`);
   expect(
@@ -88,6 +92,21 @@ async function verifyManifest(store: ObjectStore, metadata: TableMetadata, manif
   expect(Math.max(0, ...sequences) <= manifest.sequenceNumber, "an entry is newer than its manifest");
   expect(manifest.sequenceNumber <= metadata["last-sequence-number"], "manifest is past last-sequence-number");
   return { findings, live };
+}
+
+/** Engines skip a manifest whose summary says that it cannot hold a value; wider than needed is harmless. */
+function coversPartitions({ spec, schema }: ManifestContents, listed: ManifestFile, facts: StagedManifest): boolean {
+  if (listed.partitions === undefined) return true;
+  return partitionType(spec, schema).every((type, index) => {
+    const [said, found] = [listed.partitions?.[index], facts.partitions?.[index]];
+    if (said === undefined || found === undefined) return false;
+    const below = (a: Uint8Array | undefined, b: Uint8Array | undefined) =>
+      a !== undefined && b !== undefined && compareValues(type, decodeValue(type, a), decodeValue(type, b)) <= 0;
+    const bounded =
+      found.lowerBound === undefined ||
+      (below(said.lowerBound, found.lowerBound) && below(found.upperBound, said.upperBound));
+    return bounded && (said.containsNull || !found.containsNull) && (said.containsNan !== false || !found.containsNan);
+  });
 }
 
 const COUNTED = [
