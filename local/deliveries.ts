@@ -22,8 +22,7 @@ export interface DeliveryOptions {
   readonly lambda: Lambda;
   readonly faults: Faults;
   readonly region: string;
-  /** Asked for at each delivery: S3, which notifies, is made before SQS. */
-  sqs(): LocalSqs;
+  readonly sqs: LocalSqs;
 }
 
 export function createDeliveries({ plan, lambda, faults, region, sqs }: DeliveryOptions): Deliveries {
@@ -41,12 +40,8 @@ export function createDeliveries({ plan, lambda, faults, region, sqs }: Delivery
     if (arn.startsWith("arn:aws:lambda:")) {
       return track(lambda.invoke(findResource(plan.resources, nameOfArn(arn), FUNCTION).id, JSON.parse(message)));
     }
-    const QueueUrl = sqs().urlOf(nameOfArn(arn));
-    return track(
-      sqs()
-        .call("SendMessage", { QueueUrl, MessageBody: message, ...more })
-        .then(() => undefined),
-    );
+    const QueueUrl = sqs.urlOf(nameOfArn(arn));
+    return track(sqs.call("SendMessage", { QueueUrl, MessageBody: message, ...more }).then(() => undefined));
   }
 
   return {

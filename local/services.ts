@@ -1,0 +1,147 @@
+// Everything a local stack consists of, made from the plan and closed in the right order; event sources and clocks are stack.ts's.
+// Invariant: whatever was opened is closed, also when something later cannot be opened (a bad template, a port in use).
+
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createDeliveries, type Deliveries } from "./deliveries.ts";
+import { Faults } from "./faults.ts";
+import { Lambda, type LogLine } from "./lambda.ts";
+import { type Plan, planOf } from "./plan.ts";
+import { provision } from "./provision.ts";
+import { Requests } from "./requests.ts";
+import { createDynamoDB } from "./servers/dynamodb.ts";
+import { openFront } from "./servers/front.ts";
+import { createGlue } from "./servers/glue.ts";
+import { createS3 } from "./servers/s3.ts";
+import { createSqs, type LocalSqs } from "./servers/sqs.ts";
+import { readAssembly } from "./template.ts";
+
+export const REGION = "us-east-1";
+const LOG_LINES_MAX = 5000;
+const WAKE_MS = 20;
+
+export interface ServiceOptions {
+  readonly assembly: string;
+  readonly dataDir?: string;
+  readonly port?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeScale?: number;
+  readonly environmentsMax?: number;
+  readonly onLog?: (line: LogLine) => void;
+}
+
+export interface Services {
+  readonly endpoint: string;
+  readonly plan: Plan;
+  readonly lambda: Lambda;
+  readonly sqs: LocalSqs;
+  readonly deliveries: Deliveries;
+  readonly requests: Requests;
+  readonly faults: Faults;
+  readonly logLines: readonly LogLine[];
+  close(): Promise<void>;
+}
+
+export async function openServices(options: ServiceOptions): Promise<Services> {
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const each of closers.splice(0).reverse()) await each();
+  };
+  try {
+    return { ...(await open(options, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(
+  options: ServiceOptions,
+  closers: (() => Promise<void> | void)[],
+): Promise<Omit<Services, "close">> {
+  const scratch = mkdtempSync(join(tmpdir(), "moraine-local-"));
+  closers.push(() => rmSync(scratch, { recursive: true, force: true }));
+  const kept = options.dataDir === undefined ? undefined : resolve(options.dataDir);
+  if (kept !== undefined) mkdirSync(kept, { recursive: true });
+  const folder = (name: string) => (kept === undefined ? undefined : join(kept, name));
+
+  const requests = new Requests();
+  const faults = new Faults();
+  const { lambda, logLines } = createLambda(options, faults, join(scratch, "tmp"));
+  closers.push(() => lambda.stop());
+
+  const s3Folder = folder("s3") ?? join(scratch, "s3");
+  const deliver = (arn: string, message: string) => deliveries.deliver(arn, message);
+  const s3 = createS3({ folder: s3Folder, region: REGION, now: Date.now, deliver });
+  closers.push(() => s3.close());
+  const dynamodb = await createDynamoDB(folder("dynamodb"));
+  closers.push(() => dynamodb.close());
+  const glue = createGlue(folder("glue.json"), Date.now);
+
+  const front = await openFront({ port: options.port ?? 0, faults, requests, callerOf: (key) => lambda.callerOf(key) });
+  closers.push(() => front.stop());
+  const { endpoint } = front;
+  const queueFolder = folder("sqs");
+  const sqs = await createSqs({
+    endpoint,
+    region: REGION,
+    duplicate: (queue) => faults.duplicateMessage(queue),
+    ...(queueFolder === undefined ? {} : { folder: queueFolder }),
+  });
+  closers.push(async () => {
+    await front.stop();
+    await answered(front, sqs);
+    await sqs.close();
+  });
+  front.serve({ S3: s3.handle, SQS: sqs.handle, DynamoDB: dynamodb.handle, Glue: glue.handle });
+
+  const environment = functionEnvironment(endpoint, options.env);
+  const timeScale = options.timeScale ?? 1;
+  const plan = planOf(readAssembly(resolve(options.assembly)), { region: REGION, endpoint, environment, timeScale });
+  const deliveries = createDeliveries({ plan, lambda, faults, sqs, region: REGION });
+  for (const spec of plan.functions) lambda.define(spec);
+  for (const bucket of plan.buckets) s3.ensureBucket(bucket);
+  await provision(plan, { endpoint, region: REGION, sqs, glue });
+  for (const { bucket, rules } of plan.notifications) s3.setNotifications(bucket, rules);
+  return { endpoint, plan, lambda, sqs, deliveries, requests, faults, logLines };
+}
+
+/** No request is being answered any more; long polls are ended, again and again, for one may begin after the first. */
+async function answered(front: { idle(): Promise<void> }, sqs: LocalSqs): Promise<void> {
+  const timer = setInterval(() => sqs.wake(), WAKE_MS);
+  sqs.wake();
+  await front.idle().finally(() => clearInterval(timer));
+}
+
+function createLambda(options: ServiceOptions, faults: Faults, scratch: string) {
+  const logLines: LogLine[] = [];
+  const lambda = new Lambda({
+    faults,
+    scratch,
+    hostModules: (createRequire(import.meta.url).resolve.paths("any-package") ?? []).join(":"),
+    environmentsMax: options.environmentsMax ?? 4,
+    log(line) {
+      logLines.push(line);
+      if (logLines.length > LOG_LINES_MAX) logLines.shift();
+      options.onLog?.(line);
+    },
+  });
+  return { lambda, logLines };
+}
+
+function functionEnvironment(endpoint: string, env: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return {
+    // The general one too, so that a client of a service this stack does not have fails here and never reaches AWS.
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_ENDPOINT_URL_S3: endpoint,
+    AWS_ENDPOINT_URL_SQS: endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: endpoint,
+    AWS_ENDPOINT_URL_GLUE: endpoint,
+    AWS_REGION: REGION,
+    AWS_DEFAULT_REGION: REGION,
+    MORAINE_S3_PATH_STYLE: "1",
+    ...env,
+  };
+}
