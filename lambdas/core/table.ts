@@ -112,12 +112,12 @@ async function createTable(
   ingestion: Ingestion,
   seen: readonly DraftField[],
 ): Promise<void> {
-  const { database, table, partitionBy, properties } = ingestion.target;
+  const { database, table, location, partitionBy, properties } = ingestion.target;
   const { fields, lastColumnId } = assignFieldIds(seen, 0);
   const schema: Schema = { type: "struct", "schema-id": 0, fields };
   const metadata = newTableMetadata({
     uuid: ports.random.uuid(),
-    location: `${settings.warehouseUri}/${database}/${table}`,
+    location: location ?? `${settings.warehouseUri}/${database}/${table}`,
     fields,
     lastColumnId,
     specFields: parsePartitionBy(partitionBy, schema),
