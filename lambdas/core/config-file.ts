@@ -42,7 +42,7 @@ function readConfig(source: Source, root: Place["node"]): MoraineConfig {
   }
   checkUse(source, file, landing, ingestions);
   const databases = readDatabases(source, file, ingestions);
-  file.close(["metrics", "catalog", "ledger"]);
+  file.close(["catalog"]);
   return { landing, warehouse, commit: { intervalSeconds }, databases, ingestions };
 }
 

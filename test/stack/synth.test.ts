@@ -1,14 +1,16 @@
 // The synth as an operator sees it: rules hold, a wrong file is refused with its lines, packages are small and reproducible.
 
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as iam from "aws-cdk-lib/aws-iam";
 import { AwsSolutionsChecks, ServerlessChecks } from "cdk-nag";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseConfig } from "../../lambdas/core/config-file.ts";
 import { CONFIG_ASSET } from "../../lambdas/core/environment.ts";
+import { bundleHandlers } from "../../lib/bundle.ts";
 import { UNZIPPED_BYTES_MAX } from "../../lib/duckdb-archive.ts";
 import { layerHash, readLockfile, readPins } from "../../lib/duckdb-packages.ts";
 import { flags, ROOT, readExample, type Synthesized, synthesize } from "./synthesize.ts";
@@ -102,9 +104,15 @@ test.each(["csv", "many-sources"])("examples/%s.yaml is a stack", async (name) =
 });
 
 describe("packages", () => {
-  test("equal sources give equal assets, so a deployment of nothing changes nothing", async () => {
-    const again = await synthesize();
-    expect(Object.keys(fileAssets(again))).toEqual(Object.keys(fileAssets(stack)));
+  test("are the same bytes when made again, so a deployment of nothing changes nothing", async () => {
+    const { config } = parseConfig(readExample("moraine.yaml"), "moraine.yaml");
+    if (config === undefined) throw new Error("moraine.yaml is not valid");
+    const [first, second] = await Promise.all([bundleHandlers(config), bundleHandlers(config)]);
+    for (const name of ["load", "commit", "sweep"] as const) {
+      for (const file of readdirSync(first[name])) {
+        expect(readFileSync(join(second[name], file))).toEqual(readFileSync(join(first[name], file)));
+      }
+    }
   });
 
   test("hold the handler, its map and the configuration, and nothing native", () => {
@@ -134,6 +142,32 @@ describe("packages", () => {
       expect(readFileSync(join(folder, "package.json"), "utf8")).toContain("commonjs");
       expect(requireFrom.resolve(folder)).toBe(join(folder, "index.js"));
     }
+  });
+});
+
+describe("DuckDB in the load bundle", () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), "moraine-native-"));
+  afterAll(() => rmSync(elsewhere, { recursive: true, force: true }));
+
+  function requireNative(environment: Record<string, string>): Promise<{ output: string }> {
+    copyFileSync(join(ROOT, "lib/duckdb-native.cjs"), join(elsewhere, "native.cjs"));
+    const script = "console.log(typeof require('./native.cjs').DuckDBInstance)";
+    const env = { PATH: process.env["PATH"] ?? "", ...environment };
+    return new Promise((resolve) => {
+      execFile(process.execPath, ["-e", script], { cwd: elsewhere, env }, (_error, stdout, stderr) =>
+        resolve({ output: stdout + stderr }),
+      );
+    });
+  }
+
+  test("is found in the folder the local stack names", async () => {
+    expect((await requireNative({ MORAINE_NATIVE_ROOT: ROOT })).output).toBe("function\n");
+  });
+
+  test("is missed with the places looked at and the remedy", async () => {
+    const { output } = await requireNative({});
+    expect(output).toContain("@duckdb/node-api is in none of: /opt/nodejs, ");
+    expect(output).toContain("deploy with the layer or run npm ci");
   });
 });
 
