@@ -1,4 +1,64 @@
-// Placeholder until the load handler is written: it fails rather than lose an event.
-export async function handler(): Promise<never> {
-  throw new Error("the load handler is not built yet");
+// The load function: everything it does is in core/pipeline.ts. What it could not finish goes back to the intake queue,
+// message by message; it fails as a whole only when it cannot start.
+
+import { rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
+import { DuckDbConverter } from "../adapters/converter/duckdb-converter.ts";
+import { receivesOf, returnMessages } from "../adapters/redelivery.ts";
+import { createRuntime } from "../adapters/runtime.ts";
+import { ENV, LIMITS } from "../core/environment.ts";
+import { isKind } from "../core/errors.ts";
+import { type LoadReport, load } from "../core/pipeline.ts";
+import { createRouter } from "../core/routing.ts";
+
+const runtime = createRuntime(import.meta.dirname);
+const ports = { ...runtime.ports, converter: startConverter() };
+const route = createRouter(runtime.config.ingestions);
+const redelivery = {
+  client: runtime.clients.sqs,
+  queueUrl: process.env[ENV.intakeQueueUrl] ?? "",
+  fraction: () => runtime.ports.random.fraction(),
+};
+
+function startConverter(): DuckDbConverter {
+  const workDir = join(tmpdir(), "moraine-load");
+  // A sandbox whose invocation timed out is used again, with what that invocation left on its disk.
+  rmSync(workDir, { recursive: true, force: true });
+  const memoryBytes = Number(process.env["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] ?? LIMITS.loadMemoryMb) * 1024 * 1024;
+  return new DuckDbConverter({
+    workDir,
+    // The rest is Node's: the bodies being read and the parts being uploaded.
+    memoryLimitBytes: Math.floor(memoryBytes * 0.6),
+    threads: availableParallelism(),
+    // A third each for sources, spill and the files written.
+    diskBytesMax: Math.floor((LIMITS.loadDiskMb * 1024 * 1024) / 3),
+  });
+}
+
+export async function handler(event: SQSEvent, context: Context): Promise<SQSBatchResponse> {
+  runtime.logger.addContext(context);
+  const messages = event.Records.map((record) => ({
+    id: record.messageId,
+    body: record.body,
+    receiveCount: receivesOf(record),
+  }));
+  // A batch begun in the first half has at least the other half to finish.
+  const deadlineMs = ports.clock.now() + context.getRemainingTimeInMillis() / 2;
+  const report = await load({ ports, settings: runtime.settings, route, deadlineMs }, messages);
+  publish(report, messages.length);
+  return returnMessages(redelivery, event.Records, new Set(report.retry));
+}
+
+function publish({ outcomes, records, unrouted, retry, errors }: LoadReport, messages: number): void {
+  for (const error of errors) runtime.logger.error("load failed", { error: error as Error });
+  runtime.logger.info("loaded", { messages, ...outcomes, records, unrouted, returned: retry.length });
+  runtime.count({
+    filesLoaded: outcomes.loaded,
+    filesFailed: outcomes.failed,
+    filesSkipped: outcomes.skipped,
+    rowsLoaded: records,
+    tableCorrupt: errors.filter((error) => isKind(error, "Corrupt")).length,
+  });
 }

@@ -8,6 +8,8 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda"
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { returnMessages } from "../../lambdas/adapters/redelivery.ts";
 import { createRuntime } from "../../lambdas/adapters/runtime.ts";
+import { formatIntake } from "../../lambdas/core/events.ts";
+import { objectUri } from "../../lambdas/core/ids.ts";
 import { type LossyProxy, startLossyProxy } from "./lossy-proxy.ts";
 import {
   BUCKET,
@@ -63,6 +65,7 @@ describe("the handlers", () => {
       AWS_ENDPOINT_URL_GLUE: glue.url,
       AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
       AWS_ENDPOINT_URL_SQS: sqs.url,
+      TMPDIR: folder,
       MORAINE_S3_PATH_STYLE: "1",
       MORAINE_CONFIG_FILE: join(folder, "moraine.config.json"),
       MORAINE_BUCKETS: JSON.stringify({ landing: BUCKET, warehouse: BUCKET }),
@@ -74,6 +77,7 @@ describe("the handlers", () => {
       MORAINE_COMMIT_INTERVAL_SECONDS: "30",
       POWERTOOLS_SERVICE_NAME: "test",
       POWERTOOLS_LOG_LEVEL: "SILENT",
+      POWERTOOLS_METRICS_DISABLED: "true",
     };
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
   });
@@ -91,7 +95,26 @@ describe("the handlers", () => {
     expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: "bad" }] } satisfies SQSBatchResponse);
   });
 
-  test("sweep passes over tables that were never made", async () => {
+  test("a landed file is a row of the table after load and commit, and a bad message is all that comes back", async () => {
+    const { clients, ports } = createRuntime(folder, environment);
+    const key = "a/2026 é+.ndjson";
+    const put = await ports.store.put(objectUri(BUCKET, key), Buffer.from('{"id":1}\n{"id":2}\n'));
+    if (put.kind !== "stored") throw new Error(put.kind);
+    const version = { etag: put.etag, sizeBytes: 18, timeMs: Date.now() };
+    const { handler: load } = await import("../../lambdas/load/handler.ts");
+    const Records = [recordOf("file", formatIntake([{ bucket: BUCKET, key, version }])), recordOf("bad", "{}")];
+    expect(await load({ Records }, CONTEXT)).toEqual({ batchItemFailures: [{ itemIdentifier: "bad" }] });
+
+    const QueueUrl = environment["MORAINE_COMMIT_QUEUE_URL"] ?? "";
+    const hinted = await clients.sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 1 }));
+    const hint = hinted.Messages?.[0]?.Body ?? "no hint";
+    const { handler: commit } = await import("../../lambdas/commit/handler.ts");
+    expect(await commit({ Records: [recordOf("hint", hint)] }, CONTEXT)).toEqual({ batchItemFailures: [] });
+    const table = await ports.catalog.load({ database: DATABASE, table: "events" });
+    expect(table?.metadata.snapshots.map(({ summary }) => summary["added-records"])).toEqual(["2"]);
+  });
+
+  test("sweep passes over every configured table", async () => {
     const { handler } = await import("../../lambdas/sweep/handler.ts");
     await expect(handler({} as Parameters<typeof handler>[0], CONTEXT)).resolves.toBeUndefined();
   });
