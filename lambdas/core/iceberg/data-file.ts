@@ -3,7 +3,6 @@
 
 import { avroName, decimalSize } from "./manifest-schema.ts";
 import {
-  arrayAt,
   corrupt,
   type Fields,
   fieldsOf,
@@ -139,22 +138,31 @@ function integersAt(fields: Fields, name: string): readonly number[] | undefined
 }
 
 function countsAt(fields: Fields, name: string): ReadonlyMap<number, number> | undefined {
-  return mapAt(fields, name, (pair) => numberAt(pair, "value"));
+  return mapAt(fields, name, (value) => {
+    const count = typeof value === "bigint" ? Number(value) : value;
+    return Number.isSafeInteger(count) ? (count as number) : undefined;
+  });
 }
 
 function boundsAt(fields: Fields, name: string): ReadonlyMap<number, Uint8Array> | undefined {
-  return mapAt(fields, name, (pair) => {
-    const bytes = optionalBytesAt(pair, "value");
-    if (bytes === undefined) throw corrupt(fields.file, name, "has a bound without bytes");
-    return bytes;
-  });
+  return mapAt(fields, name, (value) => (value instanceof Uint8Array ? value : undefined));
 }
 
-function mapAt<T>(fields: Fields, name: string, read: (pair: Fields) => T): ReadonlyMap<number, T> | undefined {
-  if (optionalArrayAt(fields, name) === undefined) return undefined;
-  const entries = arrayAt(fields, name).map((value) => {
-    const pair = fieldsOf(value, fields.file, name);
-    return [numberAt(pair, "key"), read(pair)] as const;
-  });
-  return new Map(entries);
+/** Millions of pairs are read in a large table, so they are checked in place. */
+function mapAt<T>(
+  fields: Fields,
+  name: string,
+  read: (value: unknown) => T | undefined,
+): ReadonlyMap<number, T> | undefined {
+  const pairs = optionalArrayAt(fields, name);
+  if (pairs === undefined) return undefined;
+  const map = new Map<number, T>();
+  for (const pair of pairs as readonly ({ readonly key?: unknown; readonly value?: unknown } | null)[]) {
+    const value = read(pair?.value);
+    if (typeof pair?.key !== "number" || value === undefined) {
+      throw corrupt(fields.file, name, "has an entry without field id or value");
+    }
+    map.set(pair.key, value);
+  }
+  return map;
 }

@@ -1,6 +1,8 @@
 // How a table's schema grows to hold what files were seen to hold. Only changes every Iceberg reader follows without rewriting
 // data: a new optional column, int -> long, float -> double, a wider decimal, required -> optional. Everything else is a conflict,
 // reported and left as it is. Evolving twice with the same fields changes nothing the second time.
+// A new column must not take the name of a partition field either: Java engines could not open such a table any more
+// ("Cannot create partition from name that exists in schema").
 
 import { assignFieldIds } from "./field-ids.ts";
 import { decimalOf, primitiveOf } from "./type-text.ts";
@@ -35,12 +37,24 @@ export interface SchemaEvolution {
 interface Growth {
   lastColumnId: number;
   readonly identifiers: ReadonlySet<number>;
+  /** Lower case. */
+  readonly partitionNames: ReadonlySet<string>;
   readonly conflicts: SchemaConflict[];
 }
 
-export function evolveSchema(schema: Schema, lastColumnId: number, seen: readonly DraftField[]): SchemaEvolution {
-  const identifiers = new Set(schema["identifier-field-ids"] ?? []);
-  const growth: Growth = { lastColumnId, identifiers, conflicts: [] };
+/** `partitionNames`: of all the table's specs, see `partitionNames` in metadata.ts. */
+export function evolveSchema(
+  schema: Schema,
+  lastColumnId: number,
+  seen: readonly DraftField[],
+  partitionNames: readonly string[] = [],
+): SchemaEvolution {
+  const growth: Growth = {
+    lastColumnId,
+    identifiers: new Set(schema["identifier-field-ids"] ?? []),
+    partitionNames: new Set(partitionNames.map((name) => name.toLowerCase())),
+    conflicts: [],
+  };
   const fields = evolveFields(schema.fields, seen, "", growth);
   const changed = fields !== schema.fields;
   return {
@@ -63,7 +77,10 @@ function evolveFields(
   for (const draft of seen) {
     const index = indexOfName(grown, draft.name);
     const field = grown[index];
-    if (field === undefined) {
+    if (field === undefined && growth.partitionNames.has((prefix + draft.name).toLowerCase())) {
+      const path = prefix + draft.name;
+      growth.conflicts.push({ path, tableType: "partition field", fileType: typeText(draft.type) });
+    } else if (field === undefined) {
       const added = assignFieldIds([draft], growth.lastColumnId);
       growth.lastColumnId = added.lastColumnId;
       grown.push(...added.fields);

@@ -2,7 +2,7 @@
 // Invariants kept here: a snapshot's sequence number is exactly one more than the last; last-updated-ms and the snapshot log never go back;
 // an equal schema or spec is reused under its old id; nothing refers to a snapshot that is gone.
 
-import { assert } from "../errors.ts";
+import { assert, MoraineError } from "../errors.ts";
 import { columnsOf, sameSchema, withSchemaId } from "./schema.ts";
 import type {
   PartitionSpec,
@@ -62,6 +62,7 @@ function applyUpdate(m: TableMetadata, update: TableUpdate, change: Change): Tab
 }
 
 function addSchema(m: TableMetadata, schema: Schema, lastColumnId: number, change: Change): TableMetadata {
+  refusePartitionNames(m, schema);
   const equal = m.schemas.find((other) => sameSchema(other, schema));
   const id =
     equal?.["schema-id"] ??
@@ -73,6 +74,20 @@ function addSchema(m: TableMetadata, schema: Schema, lastColumnId: number, chang
   const highest = Math.max(m["last-column-id"], lastColumnId, ...columnsOf(schema).map(({ field }) => field.id));
   const schemas = equal === undefined ? [...m.schemas, withSchemaId(schema, id)] : m.schemas;
   return { ...m, schemas, "last-column-id": highest };
+}
+
+/** A column with the name of a partition field makes the table unreadable to Java; only the field's own source may have it. */
+function refusePartitionNames(m: TableMetadata, schema: Schema): void {
+  const sources = new Map(m["partition-specs"].flatMap((s) => s.fields.map((f) => [f.name, f["source-id"]] as const)));
+  for (const { path, field } of columnsOf(schema)) {
+    const sourceId = sources.get(path);
+    const isNew = field.id > m["last-column-id"];
+    if (sourceId === undefined || sourceId === field.id || !isNew) continue;
+    throw new MoraineError("Invalid", "new column has the name of a partition field; rename it in the source", {
+      column: path,
+      table: m["table-uuid"],
+    });
+  }
 }
 
 /** The id asked for, or the next one when another schema or spec has it already. */

@@ -75,6 +75,11 @@ export function defaultSpec(m: TableMetadata): PartitionSpec {
   return specById(m, m["default-spec-id"]);
 }
 
+/** Names that no new column may take: those of the partition fields of every spec, old ones too. */
+export function partitionNames(m: TableMetadata): string[] {
+  return m["partition-specs"].flatMap((spec) => spec.fields.map((field) => field.name));
+}
+
 export function snapshotById(m: TableMetadata, id: bigint): Snapshot | undefined {
   return m.snapshots.find((snapshot) => snapshot["snapshot-id"] === id);
 }

@@ -11,6 +11,7 @@ import {
   newTableMetadata,
   nextTimestampMs,
   parseMetadata,
+  partitionNames,
   schemaById,
   specById,
 } from "../../../lambdas/core/iceberg/metadata.ts";
@@ -282,6 +283,19 @@ describe("schema and spec updates", () => {
   it("never lower last-column-id, or an id would be given twice", () => {
     const m = applyUpdates(newTable(), [{ action: "add-schema", schema: wider.schema, "last-column-id": 0 }], NOW);
     expect(m["last-column-id"]).toBe(3);
+  });
+
+  it("refuse a new column with the name of a partition field: Java could not open the table any more", () => {
+    const table = newTable("day(at)");
+    expect(partitionNames(table)).toEqual(["at_day"]);
+    const clash = evolveSchema(SCHEMA, lastColumnId, [{ name: "at_day", type: "string" }]).schema;
+    expect(() => applyUpdates(table, [{ action: "add-schema", schema: clash, "last-column-id": 3 }], NOW)).toThrow(
+      /name of a partition field.*column=at_day/,
+    );
+    const partitionedByName = newTable("id");
+    const wide = evolveSchema(SCHEMA, lastColumnId, [{ name: "id", type: "long" }]).schema;
+    const updates: TableUpdate[] = [{ action: "add-schema", schema: withSchemaId(wide, 1), "last-column-id": 2 }];
+    expect(applyUpdates(partitionedByName, updates, NOW).schemas).toHaveLength(2);
   });
 
   it("add a partition spec once", () => {

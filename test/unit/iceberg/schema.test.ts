@@ -240,6 +240,17 @@ describe("schema evolution", () => {
     expect(evolved.conflicts).toEqual([{ path: "key", tableType: "required int", fileType: "absent" }]);
   });
 
+  it("reports a new column with the name of a partition field: Java could not open the table any more", () => {
+    const table = tableOf({ name: "at", type: "timestamp" });
+    const seen: DraftField[] = [
+      { name: "AT_day", type: "string" },
+      { name: "ok", type: "int" },
+    ];
+    const { schema, conflicts } = evolveSchema(table.schema, table.lastColumnId, seen, ["at_day"]);
+    expect(conflicts).toEqual([{ path: "AT_day", tableType: "partition field", fileType: "string" }]);
+    expect(schema.fields.map((field) => field.name)).toEqual(["at", "ok"]);
+  });
+
   it("adds the lineage columns once", () => {
     const once = evolve(tableOf({ name: "a", type: "int" }), ...lineageFields);
     expect(once.schema.fields.map((field) => field.name)).toEqual([
