@@ -227,8 +227,11 @@ export interface ConversionJob {
 export interface Conversion {
   /** Takes the bytes of one source. A returned failure concerns this source alone. */
   add(source: Source, body: AsyncIterable<Uint8Array>): Promise<SourceFailure | undefined>;
-  /** `known`: the table's schema when there is one; sources whose columns are all known cost no full inference. */
-  inspect(known: Schema | undefined): Promise<Inspection>;
+  /**
+   * `known`: the table's schema when there is one; sources whose columns are all known cost no full inference. `spec`: its partition
+   * spec; with it the converter may convert while it looks, and `convert` with the same two is then free.
+   */
+  inspect(known: Schema | undefined, spec?: PartitionSpec): Promise<Inspection>;
   /** Writes data files typed by the schema, with its field ids, one partition tuple each. A failed source leaves no row. */
   convert(schema: Schema, spec: PartitionSpec): Promise<ConversionResult>;
   /** An equality-delete file: one row per value, one column, with that column's field id. */

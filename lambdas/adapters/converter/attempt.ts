@@ -1,0 +1,109 @@
+// One try at converting all given sources together: all rows of all of them, or an error.
+
+import { rm } from "node:fs/promises";
+import { assert } from "../../core/errors.ts";
+import { LINEAGE_FILE_MODIFIED_AT, LINEAGE_FILE_PATH, LINEAGE_INGESTED_AT } from "../../core/iceberg/schema.ts";
+import type { NestedField, PartitionSpec, Schema } from "../../core/iceberg/types.ts";
+import type { Session } from "./engine.ts";
+import { FILE_COLUMN, type FormatReader, type ReaderContext, type SpooledSource } from "./format.ts";
+import { ident, literal, tableFunction } from "./sql.ts";
+import { MISFIT } from "./strict-cast.ts";
+import { type CopiedFile, type WriteTarget, writeDataFiles } from "./write.ts";
+
+export interface Attempt {
+  readonly target: WriteTarget;
+  readonly files: readonly CopiedFile[];
+  readonly sources: readonly SpooledSource[];
+  /** Rows by the path of the source in the work directory. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+export async function attempt(
+  context: ReaderContext,
+  reader: FormatReader,
+  sources: readonly SpooledSource[],
+  schema: Schema,
+  spec: PartitionSpec,
+  directory: string,
+): Promise<Attempt> {
+  const { session, job } = context;
+  const inputBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const target = { session, directory, schema, spec, targetFileSizeBytes: job.targetFileSizeBytes, inputBytes };
+  const selects = await reader.selects(sources, schema);
+  if (selects.length === 0) return { target, files: [], sources, counts: new Map() };
+  try {
+    const files = await writeDataFiles(target, withLineage(selects, sources, schema, job.ingestedAtMs));
+    const total = files.reduce((sum, { records }) => sum + records, 0);
+    const counts = await countRows(session, selects, sources, files, schema, total);
+    assert(sumOf(counts.values()) === total, "rows of the sources are the rows of the files");
+    return { target, files, sources, counts };
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** The schema's columns of all rows, with lineage filled in and required columns checked. */
+function withLineage(
+  selects: readonly string[],
+  sources: readonly SpooledSource[],
+  schema: Schema,
+  ingestedAtMs: number,
+): string {
+  const columns = schema.fields.map((field) => `${columnValue(field, ingestedAtMs)} AS ${ident(field.name)}`);
+  const rows = sources.map(({ source, path }) => {
+    return `(${literal(path)}, ${literal(source.uri)}, make_timestamptz(${Math.trunc(source.lastModifiedMs) * 1000}))`;
+  });
+  const from = `(${selects.join(" UNION ALL ")}) AS r`;
+  const wanted = schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH || name === LINEAGE_FILE_MODIFIED_AT);
+  if (!wanted) return `SELECT ${columns.join(", ")} FROM ${from}`;
+  const join = `JOIN (VALUES ${rows.join(", ")}) AS s(path, uri, modified) ON r.${FILE_COLUMN} = s.path`;
+  return `SELECT ${columns.join(", ")} FROM ${from} ${join}`;
+}
+
+function columnValue(field: NestedField, ingestedAtMs: number): string {
+  switch (field.name) {
+    case LINEAGE_FILE_PATH:
+      return "s.uri";
+    case LINEAGE_FILE_MODIFIED_AT:
+      return "s.modified";
+    case LINEAGE_INGESTED_AT:
+      return `make_timestamptz(${Math.trunc(ingestedAtMs) * 1000})`;
+  }
+  const column = `r.${ident(field.name)}`;
+  return field.required ? `CASE WHEN ${column} IS NULL THEN error(${literal(MISFIT)}) ELSE ${column} END` : column;
+}
+
+/** Cheapest first: one source has all rows; the lineage column of the files tells; else the sources are counted. */
+async function countRows(
+  session: Session,
+  selects: readonly string[],
+  sources: readonly SpooledSource[],
+  files: readonly CopiedFile[],
+  schema: Schema,
+  total: number,
+): Promise<Map<string, number>> {
+  const [only, ...others] = sources;
+  if (only === undefined || total === 0) return new Map();
+  if (others.length === 0) return new Map([[only.path, total]]);
+  const paths = files.map(({ path }) => path);
+  if (schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH)) {
+    const byUri = new Map(sources.map(({ source, path }) => [String(source.uri), path]));
+    if (byUri.size === sources.length) {
+      const column = ident(LINEAGE_FILE_PATH);
+      const from = tableFunction("read_parquet", paths, { hive_partitioning: "false" });
+      const rows = await session.rows(`SELECT ${column} AS uri, count(*) AS n FROM ${from} GROUP BY ALL`);
+      return new Map(rows.map((row) => [byUri.get(String(row["uri"])) ?? "", Number(row["n"])]));
+    }
+  }
+  const rows = await session.rows(
+    `SELECT ${FILE_COLUMN} AS path, count(*) AS n FROM (${selects.map((select) => `SELECT ${FILE_COLUMN} FROM (${select})`).join(" UNION ALL ")}) GROUP BY ALL`,
+  );
+  return new Map(rows.map((row) => [String(row["path"]), Number(row["n"])]));
+}
+
+function sumOf(values: Iterable<number>): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum;
+}

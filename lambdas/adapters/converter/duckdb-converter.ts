@@ -1,0 +1,211 @@
+// The converter: source files in, Iceberg data files out, by DuckDB in this process. Read `DuckDbConversion` top to bottom.
+// Invariant: every source added ends either in `loaded`, with all its rows in the files, or in `failures`, with none.
+
+import { randomUUID } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
+import { MoraineError } from "../../core/errors.ts";
+import { sameSchema } from "../../core/iceberg/schema.ts";
+import type { PartitionSpec, Schema } from "../../core/iceberg/types.ts";
+import type {
+  Conversion,
+  ConversionJob,
+  ConversionResult,
+  ConvertedFile,
+  Converter,
+  Inspection,
+  Source,
+  SourceFailure,
+} from "../../core/ports.ts";
+import { type Attempt, attempt } from "./attempt.ts";
+import { CsvReader } from "./csv.ts";
+import { writeEqualityDeletes } from "./deletes.ts";
+import { Engine, type EngineOptions } from "./engine.ts";
+import type { FormatReader, ReaderContext, SpooledSource } from "./format.ts";
+import { isolate } from "./isolate.ts";
+import { JsonReader, SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json.ts";
+import { LINEAGE_NAMES } from "./lineage.ts";
+import { ParquetReader } from "./parquet.ts";
+import { registerTransform } from "./partition.ts";
+import { SpoolError, spool } from "./spool.ts";
+import { draftField } from "./types.ts";
+import { describeFiles } from "./write.ts";
+
+export class DuckDbConverter implements Converter {
+  readonly #options: EngineOptions;
+  readonly #engine: Engine;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#engine = new Engine(options, registerTransform);
+  }
+
+  async start(job: ConversionJob): Promise<Conversion> {
+    const directory = `${this.#options.workDir}/${randomUUID()}`;
+    await mkdir(`${directory}/in`, { recursive: true });
+    const session = await this.#engine.connect();
+    return new DuckDbConversion({ session, job, directory }, this.#options.diskBytesMax);
+  }
+}
+
+class DuckDbConversion implements Conversion {
+  readonly #context: ReaderContext;
+  readonly #reader: FormatReader;
+  readonly #diskBytesMax: number;
+  readonly #sources: SpooledSource[] = [];
+  readonly #failed = new Set<number>();
+  #diskBytes = 0;
+  #attempts = 0;
+  /** What `inspect` has converted already. */
+  #ready: { readonly schema: Schema; readonly spec: PartitionSpec; readonly attempt: Attempt } | undefined;
+
+  constructor(context: ReaderContext, diskBytesMax: number) {
+    this.#context = context;
+    this.#reader = readerOf(context);
+    this.#diskBytesMax = diskBytesMax;
+  }
+
+  async add(source: Source, body: AsyncIterable<Uint8Array>): Promise<SourceFailure | undefined> {
+    const { job, directory } = this.#context;
+    const path = `${directory}/in/${source.index}`;
+    const left = this.#diskBytesMax - this.#diskBytes;
+    const roomBytes = job.format.type === "ndjson" && source.sizeBytes >= SEED_ROOM_MATTERS_BYTES ? SEED_ROOM_BYTES : 0;
+    try {
+      const spooled = await spool(body, {
+        path,
+        name: source.uri,
+        compression: job.compression,
+        encoding: encodingOf(job),
+        sizeBytesMax: left,
+        roomBytes,
+      });
+      this.#diskBytes += spooled.sizeBytes + roomBytes;
+      const added = { ...spooled, source, path };
+      const refused = await this.#reader.admit(added);
+      if (refused === undefined) this.#sources.push(added);
+      return refused;
+    } catch (error) {
+      await rm(path, { force: true });
+      if (!(error instanceof SpoolError)) throw error;
+      if (error.reason === "TOO_LARGE" && this.#diskBytes > 0) {
+        // Alone it may fit: it is the batch that is too large.
+        throw new MoraineError(
+          "Unavailable",
+          "work directory is full, the file goes to another batch; lower batch.bytesMax",
+          {
+            uri: source.uri,
+            diskBytesMax: this.#diskBytesMax,
+          },
+        );
+      }
+      return { index: source.index, reason: error.reason, message: error.message };
+    }
+  }
+
+  async inspect(known: Schema | undefined, spec?: PartitionSpec): Promise<Inspection> {
+    const ready = known !== undefined && spec !== undefined && this.#context.job.format.type.endsWith("json");
+    if (ready && (await this.#convertAhead(known, spec))) {
+      return { fields: known.fields.filter(({ name }) => !LINEAGE_NAMES.has(name)).map(draftField), failures: [] };
+    }
+    const inspection = await this.#reader.inspect(this.#good(), known);
+    for (const { index } of inspection.failures) this.#failed.add(index);
+    return inspection;
+  }
+
+  async convert(schema: Schema, spec: PartitionSpec): Promise<ConversionResult> {
+    const ahead = this.#ready;
+    if (ahead !== undefined && sameSchema(ahead.schema, schema) && ahead.spec["spec-id"] === spec["spec-id"]) {
+      return this.#result(ahead.attempt, []);
+    }
+    const { outcome, failures } = await isolate(this.#context.session, this.#reader, this.#good(), schema, (sources) =>
+      this.#attempt(sources, schema, spec),
+    );
+    for (const { index } of failures) this.#failed.add(index);
+    return this.#result(outcome, failures);
+  }
+
+  async writeDeletes(schema: Schema, fieldId: number, values: readonly string[]): Promise<ConvertedFile> {
+    return writeEqualityDeletes(
+      this.#context.session,
+      `${this.#context.directory}/deletes-${++this.#attempts}`,
+      schema,
+      fieldId,
+      values,
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#context.session.close();
+    await rm(this.#context.directory, { recursive: true, force: true });
+  }
+
+  /**
+   * Reading JSON tells of unknown keys only while it converts them, so a conversion with the table's own schema is the
+   * cheapest look there is: if it succeeds, there was nothing new.
+   */
+  async #convertAhead(schema: Schema, spec: PartitionSpec): Promise<boolean> {
+    try {
+      this.#ready = { schema, spec, attempt: await this.#attempt(this.#good(), schema, spec) };
+      return true;
+    } catch (error) {
+      if (error instanceof MoraineError) throw error;
+      return false;
+    }
+  }
+
+  #attempt(sources: readonly SpooledSource[], schema: Schema, spec: PartitionSpec): Promise<Attempt> {
+    return attempt(
+      this.#context,
+      this.#reader,
+      sources,
+      schema,
+      spec,
+      `${this.#context.directory}/out-${++this.#attempts}`,
+    );
+  }
+
+  async #result(
+    { target, files, counts, sources }: Attempt,
+    failures: readonly SourceFailure[],
+  ): Promise<ConversionResult> {
+    return {
+      files: await describeFiles(target, files),
+      loaded: sources.map(({ source, bytesRead, path }) => ({
+        index: source.index,
+        records: counts.get(path) ?? 0,
+        bytesRead,
+      })),
+      failures,
+    };
+  }
+
+  #good(): SpooledSource[] {
+    return this.#sources.filter(({ source }) => !this.#failed.has(source.index));
+  }
+}
+
+function readerOf(context: ReaderContext): FormatReader {
+  const { format } = context.job;
+  switch (format.type) {
+    case "csv":
+    case "tsv":
+      return new CsvReader(context, format);
+    case "ndjson":
+      return new JsonReader(context, { lines: true });
+    case "json":
+      return new JsonReader(context, { lines: false, recordsPath: format.recordsPath });
+    case "parquet":
+      return new ParquetReader(context);
+  }
+}
+
+function encodingOf(job: ConversionJob): "utf-8" | "utf-16" | "latin-1" | "binary" {
+  switch (job.format.type) {
+    case "csv":
+    case "tsv":
+      return job.format.encoding;
+    case "parquet":
+      return "binary";
+    default:
+      return "utf-8";
+  }
+}

@@ -1,0 +1,45 @@
+// What the conversion asks of a format: how sources become rows of a schema, what they hold, and which of them are to blame.
+// One reader per format; the reader of a conversion is made once and keeps what it learned about the sources.
+
+import type { Schema } from "../../core/iceberg/types.ts";
+import type { ConversionJob, Inspection, Source, SourceFailure } from "../../core/ports.ts";
+import type { Session } from "./engine.ts";
+import type { Spooled } from "./spool.ts";
+
+/** A source that lies in the work directory. */
+export interface SpooledSource extends Spooled {
+  readonly source: Source;
+  readonly path: string;
+}
+
+export interface ReaderContext {
+  readonly session: Session;
+  readonly job: ConversionJob;
+  /** The conversion's own directory, for files a reader makes. */
+  readonly directory: string;
+}
+
+/** Name of the column that says which file a row came from. */
+export const FILE_COLUMN = "__moraine_file";
+
+export interface FormatReader {
+  /** Looks at the first bytes. A returned failure concerns this source alone. */
+  admit(source: SpooledSource): Promise<SourceFailure | undefined>;
+  inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection>;
+  /**
+   * Queries that together give all rows: the schema's columns by name and type (lineage columns null), then FILE_COLUMN. A value that
+   * does not fit raises an error. Sources without rows need not appear.
+   */
+  selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]>;
+  /** After an error: the sources that are to blame, as far as can be told. */
+  blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]>;
+}
+
+export function failure(
+  source: SpooledSource,
+  reason: string,
+  message: string,
+  place: { readonly line?: number; readonly byte?: number; readonly column?: string } = {},
+): SourceFailure {
+  return { index: source.source.index, reason, message, ...place };
+}

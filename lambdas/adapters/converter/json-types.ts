@@ -1,0 +1,137 @@
+// From what JSON records hold to Iceberg types. The rules (docs state them too):
+// whole numbers are long, beyond int64 decimal(38, 0); any fraction makes the column double; ISO 8601 text with a zone is timestamptz,
+// without one timestamp, a date is date, when all agree; kinds that disagree, `{}` alone and objects whose keys are
+// data (more than 200 keys, each in few objects) are JSON text in a string; null alone is no column yet; text inside lists stays text.
+// A column the table has keeps the table's type as long as every value fits.
+
+import { decimalOf } from "../../core/iceberg/type-text.ts";
+import type { DraftField, DraftType, NestedField, PrimitiveType, Type } from "../../core/iceberg/types.ts";
+import { type FieldShape, type Shape, TEXT } from "./json-shape.ts";
+import { draftOf } from "./types.ts";
+
+const KEYS_MAX = 200;
+const KEY_PRESENCE_MIN = 0.1;
+
+/** Undefined: nothing but nulls. `known`: the table's type of this place, or a hint. */
+export function typeOfShape(shape: Shape, known?: Type | undefined, inList = false): DraftType | undefined {
+  if (known !== undefined && fits(shape, known)) return draftOf(known);
+  const scalars = Number(shape.bools) + Number(isNumeric(shape)) + Number(shape.strings);
+  const kinds = scalars + Number(shape.lists) + Number(shape.objects > 0);
+  if (kinds === 0) return undefined;
+  if (kinds > 1) return "string";
+  if (shape.objects > 0) return structOf(shape, known, inList);
+  if (shape.lists) return listOf(shape, known);
+  if (shape.bools) return "boolean";
+  return shape.strings ? textOf(shape, inList) : numberOf(shape);
+}
+
+function isNumeric(shape: Shape): boolean {
+  return shape.ints || shape.bigs || shape.huge || shape.reals;
+}
+
+function numberOf(shape: Shape): PrimitiveType {
+  if (shape.reals) return shape.rounds ? "string" : "double";
+  if (shape.huge) return "string";
+  return shape.bigs ? "decimal(38, 0)" : "long";
+}
+
+function textOf(shape: Shape, inList: boolean): PrimitiveType {
+  if (inList) return "string";
+  switch (shape.text) {
+    case TEXT.date:
+      return "date";
+    case TEXT.timestamp:
+      return "timestamp";
+    case TEXT.timestamptz:
+      return "timestamptz";
+    default:
+      return "string";
+  }
+}
+
+function listOf(shape: Shape, known: Type | undefined): DraftType {
+  const inner = typeof known === "object" && known.type === "list" ? known.element : undefined;
+  const element = shape.element && typeOfShape(shape.element, inner, true);
+  return { type: "list", element: element ?? "string" };
+}
+
+function structOf(shape: Shape, known: Type | undefined, inList: boolean): DraftType {
+  const knownFields = typeof known === "object" && known.type === "struct" ? known.fields : [];
+  if (knownFields.length === 0 && keysAreData(shape)) return "string";
+  const fields = fieldsOfShape(shape, knownFields, inList);
+  return fields.length === 0 ? "string" : { type: "struct", fields };
+}
+
+function keysAreData(shape: Shape): boolean {
+  const fields = shape.fields ?? new Map<string, FieldShape>();
+  if (fields.size <= KEYS_MAX) return false;
+  let present = 0;
+  for (const { count } of fields.values()) present += count;
+  return present / fields.size / shape.objects < KEY_PRESENCE_MIN;
+}
+
+/** Fields in order of first sight; those that were only null are left out. */
+export function fieldsOfShape(shape: Shape, known: readonly NestedField[], inList = false): DraftField[] {
+  const byName = new Map(known.map((field) => [field.name.toLowerCase(), field]));
+  const fields: DraftField[] = [];
+  for (const [name, field] of shape.fields ?? []) {
+    const own = byName.get(name.toLowerCase());
+    const type = typeOfShape(field.shape, own?.type, inList);
+    if (type !== undefined) fields.push({ name: own?.name ?? name, type });
+  }
+  return fields;
+}
+
+/** Whether every value of the shape goes into a column of the type as it is. Ranges are left to the conversion. */
+export function fits(shape: Shape, type: Type): boolean {
+  if (typeof type === "string") return fitsPrimitive(shape, type);
+  const scalar = shape.bools || isNumeric(shape) || shape.strings;
+  switch (type.type) {
+    case "list":
+      if (scalar || shape.objects > 0) return false;
+      return shape.element === undefined || fits(shape.element, type.element);
+    case "map":
+      return !scalar && !shape.lists;
+    case "struct":
+      return !scalar && !shape.lists && fitsStruct(shape, type.fields);
+  }
+}
+
+function fitsStruct(shape: Shape, fields: readonly NestedField[]): boolean {
+  const types = new Map(fields.map((field) => [field.name, field.type]));
+  for (const [name, field] of shape.fields ?? []) {
+    const type = types.get(name);
+    if (type === undefined ? !isNull(field.shape) : !fits(field.shape, type)) return false;
+  }
+  return true;
+}
+
+export function isNull(shape: Shape): boolean {
+  return !(shape.bools || isNumeric(shape) || shape.strings || shape.lists || shape.objects > 0);
+}
+
+function fitsPrimitive(shape: Shape, type: PrimitiveType): boolean {
+  if (type === "string") return true;
+  if (shape.lists || shape.objects > 0) return false;
+  const { text } = shape;
+  const strings = (bits: number) => !shape.strings || (text & bits) !== 0;
+  switch (type) {
+    case "boolean":
+      return !isNumeric(shape) && strings(TEXT.bool);
+    case "int":
+    case "long":
+      return !shape.bools && !shape.bigs && !shape.huge && !shape.reals && strings(TEXT.int);
+    case "float":
+    case "double":
+      return !shape.bools && !shape.huge && !shape.rounds && strings(TEXT.number);
+    case "date":
+      return !shape.bools && !isNumeric(shape) && strings(TEXT.date);
+    case "timestamp":
+      return !shape.bools && !isNumeric(shape) && strings(TEXT.timestamp | TEXT.date);
+    case "timestamptz":
+      return !shape.bools && !isNumeric(shape) && strings(TEXT.timestamptz | TEXT.timestamp | TEXT.date);
+    default:
+      if (decimalOf(type) !== undefined) return !shape.bools && !shape.huge && strings(TEXT.number);
+      return !shape.bools && !isNumeric(shape);
+  }
+}

@@ -1,0 +1,111 @@
+// DuckDB's types of a Parquet file as Iceberg types, and the casts between them. Types Iceberg or Athena lack become the nearest one
+// that holds every value: unsigned integers the next wider, uuid, time, interval, enum and JSON text; nanoseconds are cut to
+// microseconds (format v2 has no finer).
+
+import type { DuckDBType } from "@duckdb/node-api";
+import type { DraftType, PrimitiveType, Type } from "../../core/iceberg/types.ts";
+import { duckdb } from "./engine.ts";
+import { ident, literal } from "./sql.ts";
+import { castText, MISFIT } from "./strict-cast.ts";
+import { duckType } from "./types.ts";
+
+export function draftOfDuck(type: DuckDBType): DraftType {
+  const { DuckDBTypeId: Id } = duckdb();
+  switch (type.typeId) {
+    case Id.BOOLEAN:
+      return "boolean";
+    case Id.TINYINT:
+    case Id.SMALLINT:
+    case Id.INTEGER:
+    case Id.UTINYINT:
+    case Id.USMALLINT:
+      return "int";
+    case Id.BIGINT:
+    case Id.UINTEGER:
+      return "long";
+    case Id.UBIGINT:
+      return "decimal(20, 0)";
+    case Id.FLOAT:
+      return "float";
+    case Id.DOUBLE:
+      return "double";
+    case Id.DATE:
+      return "date";
+    case Id.TIMESTAMP:
+    case Id.TIMESTAMP_S:
+    case Id.TIMESTAMP_MS:
+    case Id.TIMESTAMP_NS:
+      return "timestamp";
+    case Id.TIMESTAMP_TZ:
+      return "timestamptz";
+    case Id.BLOB:
+      return "binary";
+    default:
+      return nestedOfDuck(type);
+  }
+}
+
+function nestedOfDuck(type: DuckDBType): DraftType {
+  const { DuckDBTypeId: Id } = duckdb();
+  switch (type.typeId) {
+    case Id.DECIMAL:
+      return `decimal(${type.width}, ${type.scale})`;
+    case Id.LIST:
+    case Id.ARRAY:
+      return { type: "list", element: draftOfDuck(type.valueType) };
+    case Id.MAP:
+      return { type: "map", key: draftOfDuck(type.keyType), value: draftOfDuck(type.valueType) };
+    case Id.STRUCT:
+      return {
+        type: "struct",
+        fields: type.entryNames.map((name, i) => ({ name, type: draftOfDuck(type.entryTypes[i] as DuckDBType) })),
+      };
+    default:
+      return "string";
+  }
+}
+
+/** SQL of the table's type; a value that would change raises an error. */
+export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): string {
+  if (typeof to === "string") return castPrimitive(value, from, to);
+  const { DuckDBTypeId: Id } = duckdb();
+  if (to.type === "struct" && from.typeId === Id.STRUCT) {
+    const packed = to.fields.map((field) => {
+      const index = indexOfName(from.entryNames, field.name);
+      const inner = from.entryTypes[index];
+      const sql =
+        inner === undefined
+          ? `CAST(NULL AS ${duckType(field.type)})`
+          : castDuck(
+              `struct_extract(${value}, ${literal(from.entryNames[index] as string)})`,
+              inner,
+              field.type,
+              depth,
+            );
+      return `${ident(field.name)} := ${sql}`;
+    });
+    return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${packed.join(", ")}) END`;
+  }
+  if (to.type === "list" && (from.typeId === Id.LIST || from.typeId === Id.ARRAY)) {
+    const element = `e${depth}`;
+    return `list_transform(${value}, lambda ${element}: ${castDuck(element, from.valueType, to.element, depth + 1)})`;
+  }
+  if (to.type === "map" && from.typeId === Id.MAP) return `CAST(${value} AS ${duckType(to)})`;
+  return `CASE WHEN ${value} IS NULL THEN CAST(NULL AS ${duckType(to)}) ELSE error(${literal(MISFIT)}) END`;
+}
+
+function castPrimitive(value: string, from: DuckDBType, to: PrimitiveType): string {
+  const { DuckDBTypeId: Id } = duckdb();
+  if (from.typeId === Id.VARCHAR) return castText(value, to);
+  if (from.typeId === Id.BLOB && to === "string") return `decode(${value})`;
+  const cast = `CAST(${value} AS ${duckType(to)})`;
+  if (to === "string" || draftOfDuck(from) === to) return cast;
+  return `CASE WHEN CAST(${cast} AS ${from.toString()}) IS DISTINCT FROM ${value} THEN error(${literal(MISFIT)}) ELSE ${cast} END`;
+}
+
+export function indexOfName(names: readonly string[], name: string): number {
+  const exact = names.indexOf(name);
+  if (exact >= 0) return exact;
+  const lower = name.toLowerCase();
+  return names.findIndex((candidate) => candidate.toLowerCase() === lower);
+}

@@ -1,0 +1,254 @@
+// One source's bytes on their way to the work directory: decompressed, transcoded to UTF-8, bounded.
+// Nothing is trusted: a compressed file may be cut off, may be no compressed file at all, or may unfold to terabytes.
+// Plain bytes are written as they come (one large write at a time, while the next chunks arrive).
+
+import { open, writeFile } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import type { Compression } from "../../core/config.ts";
+
+export interface SpoolLimits {
+  /** Bytes this source may take on disk. */
+  readonly sizeBytesMax: number;
+}
+
+export interface Spooled {
+  /** As received, still compressed. */
+  readonly bytesRead: number;
+  /** In the work directory. */
+  readonly sizeBytes: number;
+  /** The first bytes, without byte order mark: enough to know what the file is. */
+  readonly head: Buffer;
+  /** The file begins with a blank line of this many bytes (0: none), which `sizeBytes` and `head` leave out. */
+  readonly roomBytes: number;
+}
+
+export class SpoolError extends Error {
+  readonly reason: string;
+  constructor(reason: string, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+const HEAD_BYTES = 64 * 1024;
+const WRITE_BYTES = 1024 * 1024;
+/** A gzip stream cannot exceed 1,032:1; text seldom passes 100:1. */
+const RATIO_MAX = 300;
+const RATIO_MATTERS_BYTES = 64 * 1024 * 1024;
+
+export interface SpoolOptions extends SpoolLimits {
+  readonly path: string;
+  readonly name: string;
+  readonly compression: Compression;
+  readonly encoding: "utf-8" | "utf-16" | "latin-1" | "binary";
+  /** Bytes to keep free at the start of the file, as one blank line. */
+  readonly roomBytes: number;
+}
+
+export async function spool(body: AsyncIterable<Uint8Array>, options: SpoolOptions): Promise<Spooled> {
+  const counted = new CountedBody(body);
+  const plain = await decompress(counted, options);
+  const text = options.encoding === "binary" ? plain : transcode(plain, options.encoding);
+  const bounded = bound(text, counted, options);
+  const written = await write(bounded, options.path, options.roomBytes);
+  return { ...written, roomBytes: options.roomBytes, bytesRead: counted.bytes };
+}
+
+/** Counts what is received, so that the ratio of decompression is known while it goes on. */
+class CountedBody {
+  readonly #body: AsyncIterable<Uint8Array>;
+  bytes = 0;
+  compressed = false;
+  /** What the store threw: kept apart from what the decompressor throws. */
+  failure: unknown;
+
+  constructor(body: AsyncIterable<Uint8Array>) {
+    this.#body = body;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of this.#body) {
+        this.bytes += chunk.length;
+        yield chunk;
+      }
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+}
+
+async function decompress(body: CountedBody, options: SpoolOptions): Promise<AsyncIterable<Uint8Array>> {
+  const { start, rest } = await peek(body, 4);
+  const found = formatOf(start, options.name);
+  const wanted = options.compression === "auto" ? found : options.compression;
+  if (wanted === "none" || start.length === 0) return rest;
+  if (wanted !== found) {
+    throw new SpoolError("NOT_COMPRESSED", `not ${wanted} data although the ingestion says so; set compression: auto`);
+  }
+  body.compressed = true;
+  return inflate(body, rest, wanted);
+}
+
+/** By what the bytes say. A name only tells apart what starts like a skippable zstd frame. */
+function formatOf(start: Uint8Array, name: string): "none" | "gzip" | "zstd" {
+  const [a, b, c, d] = start;
+  if (a === 0x1f && b === 0x8b) return "gzip";
+  if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return "zstd";
+  const skippable = a !== undefined && a >= 0x50 && a <= 0x5f && b === 0x2a && c === 0x4d && d === 0x18;
+  return skippable && /\.zstd?$/i.test(name) ? "zstd" : "none";
+}
+
+async function* inflate(
+  body: CountedBody,
+  compressed: AsyncIterable<Uint8Array>,
+  format: "gzip" | "zstd",
+): AsyncGenerator<Uint8Array> {
+  const inflater = format === "gzip" ? createGunzip() : createZstdDecompress();
+  const input = Readable.from(compressed, { objectMode: true });
+  input.on("error", (error) => inflater.destroy(error));
+  try {
+    for await (const chunk of input.pipe(inflater)) yield chunk as Uint8Array;
+  } catch (error) {
+    if (body.failure !== undefined) throw body.failure;
+    const code = (error as { code?: string }).code ?? "";
+    const cut = code === "Z_BUF_ERROR" || /unexpected end/.test(String(error));
+    throw cut
+      ? new SpoolError(
+          "TRUNCATED",
+          `${format} data ends before its end after ${body.bytes} bytes; upload the file again`,
+        )
+      : new SpoolError("CORRUPT_COMPRESSION", `${format} data is damaged; upload the file again`);
+  } finally {
+    input.destroy();
+    inflater.destroy();
+  }
+}
+
+/** To UTF-8 without byte order mark. A mark wins over the configured encoding. */
+async function* transcode(body: AsyncIterable<Uint8Array>, configured: string): AsyncGenerator<Uint8Array> {
+  const { start, rest } = await peek(body, 3);
+  const encoding = markOf(start) ?? (configured === "utf-16" ? "utf-16le" : configured);
+  if (encoding === "utf-8") {
+    yield* skipMark(rest, start);
+    return;
+  }
+  // windows-1252 is what the standard decodes "latin1" as; it is what such files hold in practice.
+  const decoder = new TextDecoder(encoding === "latin-1" ? "windows-1252" : encoding, { fatal: true });
+  const encoder = new TextEncoder();
+  try {
+    for await (const chunk of rest) yield encoder.encode(decoder.decode(chunk, { stream: true }));
+    yield encoder.encode(decoder.decode());
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new SpoolError("INVALID_ENCODING", `text is not ${encoding}; set the format's encoding`);
+  }
+}
+
+function markOf(start: Uint8Array): string | undefined {
+  if (start[0] === 0xff && start[1] === 0xfe) return "utf-16le";
+  if (start[0] === 0xfe && start[1] === 0xff) return "utf-16be";
+  return isUtf8Mark(start) ? "utf-8" : undefined;
+}
+
+function isUtf8Mark(start: Uint8Array): boolean {
+  return start[0] === 0xef && start[1] === 0xbb && start[2] === 0xbf;
+}
+
+async function* skipMark(body: AsyncIterable<Uint8Array>, start: Uint8Array): AsyncGenerator<Uint8Array> {
+  let skip = isUtf8Mark(start) ? 3 : 0;
+  for await (const chunk of body) {
+    const cut = Math.min(skip, chunk.length);
+    skip -= cut;
+    yield cut === 0 ? chunk : chunk.subarray(cut);
+  }
+}
+
+async function* bound(
+  body: AsyncIterable<Uint8Array>,
+  counted: CountedBody,
+  options: SpoolOptions,
+): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > options.sizeBytesMax) {
+      throw new SpoolError("TOO_LARGE", `larger than ${options.sizeBytesMax} bytes; give the load function more disk`);
+    }
+    if (counted.compressed && size > RATIO_MATTERS_BYTES && size > counted.bytes * RATIO_MAX) {
+      throw new SpoolError(
+        "DECOMPRESSION_BOMB",
+        `unfolds to more than ${RATIO_MAX} times its size; upload it less compressed`,
+      );
+    }
+    yield chunk;
+  }
+}
+
+async function write(
+  body: AsyncIterable<Uint8Array>,
+  path: string,
+  roomBytes: number,
+): Promise<{ sizeBytes: number; head: Buffer }> {
+  let pending: Uint8Array[] = roomBytes === 0 ? [] : [Buffer.alloc(roomBytes, " ").fill("\n", roomBytes - 1)];
+  let pendingBytes = 0;
+  let sizeBytes = 0;
+  let head = Buffer.alloc(0);
+  let file: Awaited<ReturnType<typeof open>> | undefined;
+  let writing: Promise<unknown> = Promise.resolve();
+  try {
+    for await (const chunk of body) {
+      if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.length)]);
+      pending.push(chunk);
+      pendingBytes += chunk.length;
+      sizeBytes += chunk.length;
+      if (pendingBytes < WRITE_BYTES) continue;
+      await writing;
+      file ??= await open(path, "w");
+      writing = file.writev(pending);
+      // An error is met at the next await; until then it must not count as unhandled.
+      writing.catch(() => undefined);
+      pending = [];
+      pendingBytes = 0;
+    }
+    await writing;
+    if (file === undefined) await writeFile(path, Buffer.concat(pending));
+    else if (pending.length > 0) await file.writev(pending);
+  } finally {
+    await writing.catch(() => undefined);
+    await file?.close();
+  }
+  return { sizeBytes, head };
+}
+
+/** Reads until `count` bytes are known (or the end), and gives the whole again. */
+async function peek(
+  body: AsyncIterable<Uint8Array>,
+  count: number,
+): Promise<{ start: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
+  const iterator = body[Symbol.asyncIterator]();
+  const first: Uint8Array[] = [];
+  let length = 0;
+  while (length < count) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    first.push(next.value);
+    length += next.value.length;
+  }
+  return { start: Buffer.concat(first).subarray(0, count), rest: resume(first, iterator) };
+}
+
+async function* resume(first: readonly Uint8Array[], iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* first;
+    for (;;) {
+      const next = await iterator.next();
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}

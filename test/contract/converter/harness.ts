@@ -1,0 +1,155 @@
+// Runs whole conversions for the tests: bytes in, rows and facts out. Rows are read back by hyparquet, which we did not write.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { DuckDbConverter } from "../../../lambdas/adapters/converter/duckdb-converter.ts";
+import type { FormatOptions } from "../../../lambdas/core/config.ts";
+import { assignFieldIds, evolveSchema, lineageFields } from "../../../lambdas/core/iceberg/schema.ts";
+import type { DraftField, PartitionSpec, Schema } from "../../../lambdas/core/iceberg/types.ts";
+import { objectUri } from "../../../lambdas/core/ids.ts";
+import type {
+  Conversion,
+  ConversionJob,
+  ConversionResult,
+  ConvertedFile,
+  Inspection,
+  SourceFailure,
+} from "../../../lambdas/core/ports.ts";
+
+export const csv: Extract<FormatOptions, { readonly type: "csv" | "tsv" }> = {
+  type: "csv",
+  delimiter: ",",
+  header: true,
+  quote: '"',
+  escape: '"',
+  nullValues: [],
+  encoding: "utf-8",
+  skipLines: 0,
+};
+
+export const UNPARTITIONED: PartitionSpec = { "spec-id": 0, fields: [] };
+
+export interface Scratch {
+  readonly directory: string;
+  readonly converter: DuckDbConverter;
+  remove(): Promise<void>;
+}
+
+export async function scratch(
+  options: { readonly diskBytesMax?: number; readonly threads?: number } = {},
+): Promise<Scratch> {
+  const directory = await mkdtemp(join(tmpdir(), "moraine-converter-"));
+  const converter = new DuckDbConverter({
+    workDir: directory,
+    memoryLimitBytes: 1024 ** 3,
+    threads: options.threads ?? 2,
+    diskBytesMax: options.diskBytesMax ?? 8 * 1024 ** 3,
+  });
+  return { directory, converter, remove: () => rm(directory, { recursive: true, force: true }) };
+}
+
+export function jobOf(format: FormatOptions, changes: Partial<ConversionJob> = {}): ConversionJob {
+  return {
+    format,
+    compression: "auto",
+    hints: {},
+    lineage: false,
+    targetFileSizeBytes: 128 * 1024 * 1024,
+    ingestedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+    ...changes,
+  };
+}
+
+export type Bytes = string | Uint8Array;
+
+export async function* streamOf(bytes: Bytes, chunkBytes = 64 * 1024): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.from(bytes as Uint8Array);
+  for (let at = 0; at < buffer.length; at += chunkBytes) yield buffer.subarray(at, at + chunkBytes);
+}
+
+export async function addAll(conversion: Conversion, files: Readonly<Record<string, Bytes>>): Promise<SourceFailure[]> {
+  const failures: SourceFailure[] = [];
+  for (const [index, [key, bytes]] of Object.entries(files).entries()) {
+    const source = {
+      index,
+      uri: objectUri("landing", key),
+      sizeBytes: Buffer.byteLength(bytes as string),
+      lastModifiedMs: Date.UTC(2026, 0, 1) + index * 1000,
+    };
+    const failure = await conversion.add(source, streamOf(bytes));
+    if (failure !== undefined) failures.push(failure);
+  }
+  return failures;
+}
+
+export function schemaOf(fields: readonly DraftField[], lineage = false): Schema {
+  const all = lineage ? [...fields, ...lineageFields] : fields;
+  return { type: "struct", "schema-id": 0, fields: assignFieldIds(all, 0).fields };
+}
+
+export function grown(schema: Schema, fields: readonly DraftField[]): Schema {
+  return evolveSchema(schema, 1000, fields).schema;
+}
+
+export interface Converted {
+  readonly inspection: Inspection;
+  readonly schema: Schema;
+  readonly result: ConversionResult;
+  readonly rows: Record<string, unknown>[];
+  /** Of add, inspect and convert. */
+  readonly failures: readonly SourceFailure[];
+  readonly loaded: Readonly<Record<number, number>>;
+}
+
+/** A first load (or, with `known`, a load into a table that is there), as core does it. */
+export async function convertAll(
+  { converter, directory }: Scratch,
+  job: ConversionJob,
+  files: Readonly<Record<string, Bytes>>,
+  options: { readonly known?: Schema; readonly spec?: (schema: Schema) => PartitionSpec } = {},
+): Promise<Converted> {
+  const conversion = await converter.start(job);
+  try {
+    const refused = await addAll(conversion, files);
+    const { known } = options;
+    const inspection = await conversion.inspect(known, known && (options.spec?.(known) ?? UNPARTITIONED));
+    const schema = known === undefined ? schemaOf(inspection.fields, job.lineage) : grown(known, inspection.fields);
+    const result = await conversion.convert(schema, options.spec?.(schema) ?? UNPARTITIONED);
+    const rows = await rowsOf(result.files, directory);
+    return {
+      inspection,
+      schema,
+      result,
+      rows,
+      failures: [...refused, ...inspection.failures, ...result.failures],
+      loaded: Object.fromEntries(result.loaded.map(({ index, records }) => [index, records])),
+    };
+  } finally {
+    await conversion.close();
+  }
+}
+
+export async function bytesOf(file: ConvertedFile): Promise<Buffer> {
+  if (file.body instanceof Uint8Array) return Buffer.from(file.body);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of file.body.open()) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+export async function rowsOf(files: readonly ConvertedFile[], _directory: string): Promise<Record<string, unknown>[]> {
+  const { compressors } = await import("./zstd.ts");
+  const rows: Record<string, unknown>[] = [];
+  for (const file of files) {
+    const bytes = await bytesOf(file);
+    const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+    rows.push(...(await parquetReadObjects({ file: buffer, compressors })));
+  }
+  return rows;
+}
+
+export async function metadataOf(file: ConvertedFile): Promise<Awaited<ReturnType<typeof parquetMetadataAsync>>> {
+  const bytes = await bytesOf(file);
+  return parquetMetadataAsync(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
+}
