@@ -1,5 +1,7 @@
 // A local stack with a data folder is stopped and started again: nothing that was acknowledged may be gone.
 
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateTableCommand, GetTableCommand } from "@aws-sdk/client-glue";
 import {
@@ -70,4 +72,24 @@ test("objects, half-done uploads, items, tables and messages survive a restart",
   }
   // The TestEvents of both starts are there too.
   expect(bodies.filter((body) => !body?.includes("s3:TestEvent")).sort()).toEqual(["received", "waiting"]);
+});
+
+test("a journal torn in the middle of a line and a blob nobody names do no harm", async () => {
+  const dataDir = scratchFolder();
+  const first = await startStack(fixture, { dataDir, schedules: false });
+  const Bucket = first.outputs["LandingBucket"];
+  await first.clients.s3.send(new PutObjectCommand({ Bucket, Key: "before", Body: "1" }));
+  await first.stop();
+  appendFileSync(join(dataDir, "s3", "journal.ndjson"), '["object","test-landing",{"key":"torn');
+  mkdirSync(join(dataDir, "s3", "blobs", "zz"));
+  writeFileSync(join(dataDir, "s3", "blobs", "zz", "zz-orphan"), "half");
+
+  const second = await startStack(fixture, { dataDir, schedules: false });
+  expect(existsSync(join(dataDir, "s3", "blobs", "zz", "zz-orphan"))).toBe(false);
+  await second.clients.s3.send(new PutObjectCommand({ Bucket, Key: "after", Body: "2" }));
+  await second.stop();
+
+  const third = await startStack(fixture, { dataDir, schedules: false });
+  const listed = await third.clients.s3.send(new ListObjectsV2Command({ Bucket }));
+  expect(listed.Contents?.map((each) => each.Key)).toEqual(["after", "before"]);
 });

@@ -1,6 +1,8 @@
 // The local S3 against the real SDK client: what Moraine's correctness rests on must be as on S3.
 
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
 import { Readable } from "node:stream";
 import {
   AbortMultipartUploadCommand,
@@ -176,6 +178,24 @@ describe("conditions", () => {
     expect((await read("versioned", { IfMatch: ETag })).toString()).toBe("x");
     expect(await failureOf(read("versioned", { IfNoneMatch: ETag }))).toContain("304");
   });
+});
+
+test("a conditional create during which the key is deleted is told of the conflict", async () => {
+  await put("disturbed", "old");
+  const request = httpRequest(`${stack.endpoint}/${Bucket}/disturbed`, {
+    method: "PUT",
+    headers: { "if-none-match": "*", expect: "100-continue", "content-length": "3" },
+  });
+  const status = new Promise((resolve, reject) => {
+    request.on("response", (response) => resolve(response.resume().statusCode)).on("error", reject);
+  });
+  request.flushHeaders();
+  // The server says so in the moment it begins with the request.
+  await once(request, "continue");
+  await s3.send(new DeleteObjectCommand({ Bucket, Key: "disturbed" }));
+  request.end("new");
+  expect(await status).toBe(409);
+  expect(await failureOf(read("disturbed"))).toBe("NoSuchKey 404");
 });
 
 describe("multipart uploads", () => {
