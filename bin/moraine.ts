@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+// The operator's command: what was loaded, what was not, and why. Everything it does is in cli/program.ts.
+
+import { runProgram } from "../cli/program.ts";
+import { systemTerminal } from "../cli/terminal.ts";
+
+process.exitCode = await runProgram(process.argv.slice(2), systemTerminal);

@@ -1,0 +1,88 @@
+// `moraine`: the command line, and what each outcome means to a shell.
+//
+//   0  done                                           2  the command line, a file it names or a right must change
+//   1  the answer is no: file not known, moraine.yaml  3  a service did not answer: try again
+//      wrong, ledger damaged
+
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { isKind, MoraineError } from "../lambdas/core/errors.ts";
+import { FILE_STATUSES, type FileStatus } from "../lambdas/core/records.ts";
+import { file, files, type GlobalOptions, status, validate } from "./commands.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const EXIT = { done: 0, no: 1, usage: 2, unavailable: 3 } as const;
+
+/** The name bin/app.ts gives the stack unless told. */
+const DEFAULT_STACK = "Moraine";
+const DEFAULT_CONFIG = "moraine.yaml";
+
+export async function runProgram(argv: readonly string[], terminal: Terminal): Promise<number> {
+  let code: number = EXIT.done;
+  const program = buildProgram(terminal, (outcome) => {
+    code = outcome ? EXIT.done : EXIT.no;
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (!(error instanceof MoraineError)) throw error;
+    terminal.writeError(`moraine: ${error.message}\n`);
+    if (isKind(error, "Invalid")) return EXIT.usage;
+    return isKind(error, "Unavailable", "UnknownOutcome") ? EXIT.unavailable : EXIT.no;
+  }
+}
+
+function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): Command {
+  const program = new Command("moraine")
+    .description("What was loaded, what was not, and why.")
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => terminal.write(text), writeErr: (text) => terminal.writeError(text) })
+    .showHelpAfterError("(moraine --help shows all commands)")
+    .addOption(new Option("--json", "one JSON document instead of text").default(false))
+    .addOption(new Option("--config <file>", "the configuration").default(DEFAULT_CONFIG))
+    .addOption(new Option("--stack <name>", "the stack's name").default(DEFAULT_STACK))
+    .addOption(new Option("--outputs <file>", "the stack's outputs; found unless told (MORAINE_OUTPUTS)"))
+    .addOption(new Option("--ledger-table <name>", "the ledger's DynamoDB table, instead of the outputs' one"))
+    .addOption(new Option("--region <name>", "AWS region; the SDK's default unless told"))
+    .addOption(new Option("--endpoint-url <url>", "address of the local stack (MORAINE_ENDPOINT_URL)"))
+    .addHelpText("after", "\nExit codes: 0 done, 1 the answer is no, 2 usage or rights, 3 a service did not answer.");
+  const options = () => program.opts<GlobalOptions>();
+
+  program
+    .command("status")
+    .description("tables with their commits, ingestions with what needs attention, queues")
+    .action(async () => answer(await status(terminal, options())));
+  program
+    .command("files")
+    .description("files in order of path")
+    .addOption(new Option("--status <word>", "one status").choices(FILE_STATUSES).argParser(parseStatus))
+    .addOption(new Option("--ingestion <id>", "one ingestion"))
+    .addOption(new Option("--prefix <path>", "s3://bucket/start-of-key, or the start of a key"))
+    .addOption(new Option("--limit <number>", "files at most").argParser(parseLimit).default(100))
+    .action(async (query) => answer(await files(terminal, options(), query)));
+  program
+    .command("file")
+    .description("everything that is known of one object")
+    .argument("<path>", "s3://bucket/key, not url-encoded")
+    .action(async (path: string) => answer(await file(terminal, options(), path)));
+  program
+    .command("validate")
+    .description("checks the configuration and prints every error")
+    .argument("[file]", `instead of --config (${DEFAULT_CONFIG})`)
+    .action(async (name?: string) => answer(validate(terminal, options(), name)));
+  for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
+  return program;
+}
+
+function parseStatus(text: string): FileStatus {
+  const word = text.toUpperCase() as FileStatus;
+  if (!FILE_STATUSES.includes(word)) throw new InvalidArgumentError(`It is one of: ${FILE_STATUSES.join(", ")}.`);
+  return word;
+}
+
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (!Number.isSafeInteger(limit) || limit < 1) throw new InvalidArgumentError("It is a whole number from 1 up.");
+  return limit;
+}
