@@ -236,6 +236,11 @@ describe("schema evolution", () => {
     const schema: Schema = { type: "struct", "schema-id": 0, fields, "identifier-field-ids": [1] };
     const evolved = evolveSchema(schema, 2, [{ name: "other", type: "int" }]);
     expect(findField(evolved.schema, "note")?.required).toBe(false);
+    const present = evolveSchema(schema, 2, [
+      { name: "note", type: "string" },
+      { name: "key", type: "int" },
+    ]);
+    expect(present.changed).toBe(false);
     expect(findField(evolved.schema, "key")?.required).toBe(true);
     expect(evolved.conflicts).toEqual([{ path: "key", tableType: "required int", fileType: "absent" }]);
   });
