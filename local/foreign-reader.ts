@@ -14,7 +14,9 @@ export async function readSomeRows(
 ): Promise<readonly Record<string, unknown>[]> {
   const bytes = await readBytes(store, table.metadataLocation as ObjectUri);
   // icebird keeps snapshot ids as numbers: ours stay below 2^53 for such readers.
-  const metadata = JSON.parse(Buffer.from(bytes).toString()) as NonNullable<Parameters<typeof icebergRead>[0]["metadata"]>;
+  const metadata = JSON.parse(Buffer.from(bytes).toString()) as NonNullable<
+    Parameters<typeof icebergRead>[0]["metadata"]
+  >;
   const direct = globalThis.fetch;
   globalThis.fetch = (input, init) => direct(localAddress(endpoint, input), init);
   try {

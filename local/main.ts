@@ -10,13 +10,13 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { configuredTables } from "../lambdas/adapters/runtime.ts";
-import { parseConfig } from "../lambdas/core/config-file.ts";
 import type { MoraineConfig } from "../lambdas/core/config.ts";
+import { parseConfig } from "../lambdas/core/config-file.ts";
 import { ENV } from "../lambdas/core/environment.ts";
 import { resolveBuckets } from "../lambdas/core/resolve-buckets.ts";
-import { type Balance, reportTables, takeBalance, type TableReport } from "./accounting.ts";
+import { type Balance, reportTables, type TableReport, takeBalance } from "./accounting.ts";
 import { openPorts } from "./ports.ts";
-import { printReport, Progress } from "./printing.ts";
+import { Progress, printReport } from "./printing.ts";
 import { exportRows } from "./rows.ts";
 import { makeSample } from "./sample.ts";
 import { type LocalStack, startLocalStack } from "./stack.ts";
@@ -124,7 +124,10 @@ async function upload(ports: Ports, config: MoraineConfig, bucketNames: Record<s
   }
   let uploaded = 0;
   for (const text of flags.upload) {
-    uploaded += await uploadFolder(ports.store, parseUpload(text, (name) => bucketNames[name] ?? name));
+    uploaded += await uploadFolder(
+      ports.store,
+      parseUpload(text, (name) => bucketNames[name] ?? name),
+    );
   }
   return uploaded;
 }
@@ -154,7 +157,8 @@ async function exportTables(ports: Ports, config: MoraineConfig, say: (line: str
     const name = configuredTables(config).find(({ database, table }) => id === table || id === `${database}.${table}`);
     if (name === undefined || file === "") throw new Error(`--export ${text}: write it as database.table=FILE.ndjson`);
     const table = await ports.catalog.load(name);
-    if (table === undefined) throw new Error(`--export ${text}: the table was not created, no file had a column to give it`);
+    if (table === undefined)
+      throw new Error(`--export ${text}: the table was not created, no file had a column to give it`);
     say(`exported ${await exportRows(ports.store, table.metadata, file)} rows of ${id} to ${file}`);
   }
 }
@@ -177,7 +181,9 @@ function isAccounted({ files, open }: Balance): boolean {
 }
 
 async function watch(stack: LocalStack, progress: Progress): Promise<void> {
-  console.log(`\nwatching; upload more with: aws s3 cp FILE s3://BUCKET/PREFIX/ --endpoint-url ${stack.endpoint}   (Ctrl-C stops)`);
+  console.log(
+    `\nwatching; upload more with: aws s3 cp FILE s3://BUCKET/PREFIX/ --endpoint-url ${stack.endpoint}   (Ctrl-C stops)`,
+  );
   const stopped = new Promise<void>((done) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => done());
   });

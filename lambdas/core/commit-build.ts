@@ -5,11 +5,10 @@
 import { createHash } from "node:crypto";
 import { MoraineError } from "./errors.ts";
 import { snapshotsToExpire } from "./iceberg/expire.ts";
-import { describeManifest, encodeManifest } from "./iceberg/manifest.ts";
+import { encodeManifest } from "./iceberg/manifest.ts";
 import { decodeManifestList, encodeManifestList } from "./iceberg/manifest-list.ts";
-import { mergeManifests, planMerges } from "./iceberg/merge.ts";
-import { currentSchema, currentSnapshot, specById } from "./iceberg/metadata.ts";
-import { UNPARTITIONED } from "./iceberg/partition.ts";
+import { mergedManifestFile, mergeManifests, planMerges } from "./iceberg/merge.ts";
+import { currentSnapshot, nextTimestampMs, specById } from "./iceberg/metadata.ts";
 import type { ManifestFile, Snapshot, StagedManifest, TableMetadata, TableUpdate } from "./iceberg/types.ts";
 import type { ObjectUri, SnapshotId } from "./ids.ts";
 import { readBytes } from "./object-bytes.ts";
@@ -81,7 +80,7 @@ async function snapshotUpdates(ports: BuildPorts, settings: Settings, job: Snaps
   );
   const manifestList = pathOf(job, `snap-${snapshotId}.avro`);
   await ports.store.put(manifestList, list, { contentType: "application/avro" });
-  const nowMs = Math.max(ports.clock.now(), metadata["last-updated-ms"] + 1);
+  const nowMs = nextTimestampMs(metadata, ports.clock.now());
   const snapshot: Snapshot = {
     "snapshot-id": snapshotId,
     ...(parent === undefined ? {} : { "parent-snapshot-id": parent["snapshot-id"] }),
@@ -139,20 +138,14 @@ async function mergeGroup(
       bytes: await readBytes(ports.store, manifest.manifestPath as ObjectUri),
     })),
   );
-  const { entries, minSequenceNumber } = mergeManifests(inputs, snapshotId);
-  const spec = specById(job.metadata, first.partitionSpecId) ?? UNPARTITIONED;
-  const schema = currentSchema(job.metadata);
+  const { entries, schema } = mergeManifests(inputs, snapshotId);
+  const spec = specById(job.metadata, first.partitionSpecId);
   const contents = { schema, spec, content: first.content, entries };
   const bytes = encodeManifest({ ...contents, snapshotId });
   const path = pathOf(job, `merged-${n}.avro`);
   await ports.store.put(path, bytes, { contentType: "application/avro" });
   const sequenceNumber = job.metadata["last-sequence-number"] + 1;
-  return {
-    ...describeManifest(path, bytes.length, contents),
-    sequenceNumber,
-    minSequenceNumber,
-    addedSnapshotId: snapshotId,
-  };
+  return mergedManifestFile(path, bytes.length, contents, { snapshotId, sequenceNumber });
 }
 
 function pathOf({ metadata, folder }: SnapshotJob, name: string): ObjectUri {

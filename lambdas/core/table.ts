@@ -3,7 +3,7 @@
 
 import type { Ingestion } from "./config.ts";
 import { MoraineError } from "./errors.ts";
-import { currentSchema, newTableMetadata } from "./iceberg/metadata.ts";
+import { currentSchema, newTableMetadata, partitionNames } from "./iceberg/metadata.ts";
 import { parsePartitionBy } from "./iceberg/partition.ts";
 import { assignFieldIds, evolveSchema, lineageFields, withSchemaId } from "./iceberg/schema.ts";
 import type { DraftField, Schema, TableUpdate } from "./iceberg/types.ts";
@@ -39,23 +39,26 @@ export async function prepareTable(
   ingestion: Ingestion,
   conversion: Conversion,
 ): Promise<PreparedTable | { readonly table: undefined; readonly failures: readonly SourceFailure[] }> {
+  // A failed source is out of the conversion and not reported again: failures of all turns count.
+  const failures: SourceFailure[] = [];
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const table = await loadOwnTable(ports, ingestion);
     const inspection = await conversion.inspect(table && currentSchema(table.metadata));
+    failures.push(...inspection.failures);
     const seen = ingestion.lineage ? [...inspection.fields, ...lineageFields] : inspection.fields;
     if (table === undefined) {
-      if (inspection.fields.length === 0) return { table: undefined, failures: inspection.failures };
+      if (inspection.fields.length === 0) return { table: undefined, failures };
       await createTable(ports, settings, ingestion, seen);
       continue;
     }
     const updates = [...schemaUpdates(table, seen), ...specUpdates(table, ingestion)];
-    if (updates.length === 0) return { table, failures: inspection.failures };
+    if (updates.length === 0) return { table, failures };
     const outcome = await ports.catalog.commit(table, {
       requirements: schemaRequirements(table),
       updates,
       folder: SCHEMA_FOLDER,
     });
-    if (outcome.kind === "committed") return { table: outcome.table, failures: inspection.failures };
+    if (outcome.kind === "committed") return { table: outcome.table, failures };
   }
   throw new MoraineError("Unavailable", "table keeps changing while its schema is prepared", {
     table: tableIdOf(ingestion.target),
@@ -129,7 +132,7 @@ async function createTable(
 
 function schemaUpdates(table: LoadedTable, seen: readonly DraftField[]): TableUpdate[] {
   const { metadata } = table;
-  const evolved = evolveSchema(currentSchema(metadata), metadata["last-column-id"], seen);
+  const evolved = evolveSchema(currentSchema(metadata), metadata["last-column-id"], seen, partitionNames(metadata));
   if (!evolved.changed) return [];
   const id = Math.max(...metadata.schemas.map((schema) => schema["schema-id"])) + 1;
   return [
