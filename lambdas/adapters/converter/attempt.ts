@@ -10,6 +10,10 @@ import { ident, literal, tableFunction } from "./sql.ts";
 import { MISFIT } from "./strict-cast.ts";
 import { type CopiedFile, type WriteTarget, writeDataFiles } from "./write.ts";
 
+/** Many small sources go through a table, which is cheaper than reading them again to count their rows. */
+const STAGE = "moraine_stage";
+const STAGED_BYTES_MAX = 128 * 1024 * 1024;
+
 export interface Attempt {
   readonly target: WriteTarget;
   readonly files: readonly CopiedFile[];
@@ -31,20 +35,30 @@ export async function attempt(
   const target = { session, directory, schema, spec, targetFileSizeBytes: job.targetFileSizeBytes, inputBytes };
   const selects = await reader.selects(sources, schema);
   if (selects.length === 0) return { target, files: [], sources, counts: new Map() };
+  const rows = rowsOf(selects, sources, schema, job.ingestedAtMs);
+  const columns = schema.fields.map(({ name }) => ident(name)).join(", ");
+  const staged = sources.length > 1 && inputBytes <= STAGED_BYTES_MAX && !hasPath(schema);
   try {
-    const files = await writeDataFiles(target, withLineage(selects, sources, schema, job.ingestedAtMs));
+    if (staged) await session.run(`CREATE OR REPLACE TEMP TABLE ${STAGE} AS ${rows}`);
+    const files = await writeDataFiles(target, `SELECT ${columns} FROM ${staged ? STAGE : `(${rows})`}`);
     const total = files.reduce((sum, { records }) => sum + records, 0);
-    const counts = await countRows(session, selects, sources, files, schema, total);
+    const counts = await countRows(session, staged ? STAGE : `(${rows})`, sources, files, schema, total);
     assert(sumOf(counts.values()) === total, "rows of the sources are the rows of the files");
     return { target, files, sources, counts };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
+  } finally {
+    if (staged) await session.run(`DROP TABLE IF EXISTS ${STAGE}`);
   }
 }
 
-/** The schema's columns of all rows, with lineage filled in and required columns checked. */
-function withLineage(
+function hasPath(schema: Schema): boolean {
+  return schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH);
+}
+
+/** All rows: the schema's columns with lineage filled in and required columns checked, then FILE_COLUMN. */
+function rowsOf(
   selects: readonly string[],
   sources: readonly SpooledSource[],
   schema: Schema,
@@ -55,6 +69,7 @@ function withLineage(
     return `(${literal(path)}, ${literal(source.uri)}, make_timestamptz(${Math.trunc(source.lastModifiedMs) * 1000}))`;
   });
   const from = `(${selects.join(" UNION ALL ")}) AS r`;
+  columns.push(`r.${FILE_COLUMN}`);
   const wanted = schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH || name === LINEAGE_FILE_MODIFIED_AT);
   if (!wanted) return `SELECT ${columns.join(", ")} FROM ${from}`;
   const join = `JOIN (VALUES ${rows.join(", ")}) AS s(path, uri, modified) ON r.${FILE_COLUMN} = s.path`;
@@ -74,10 +89,10 @@ function columnValue(field: NestedField, ingestedAtMs: number): string {
   return field.required ? `CASE WHEN ${column} IS NULL THEN error(${literal(MISFIT)}) ELSE ${column} END` : column;
 }
 
-/** Cheapest first: one source has all rows; the lineage column of the files tells; else the sources are counted. */
+/** Cheapest first: one source has all rows; the lineage column of the files tells; else `from`, the rows themselves, are counted. */
 async function countRows(
   session: Session,
-  selects: readonly string[],
+  from: string,
   sources: readonly SpooledSource[],
   files: readonly CopiedFile[],
   schema: Schema,
@@ -86,19 +101,16 @@ async function countRows(
   const [only, ...others] = sources;
   if (only === undefined || total === 0) return new Map();
   if (others.length === 0) return new Map([[only.path, total]]);
-  const paths = files.map(({ path }) => path);
-  if (schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH)) {
-    const byUri = new Map(sources.map(({ source, path }) => [String(source.uri), path]));
-    if (byUri.size === sources.length) {
-      const column = ident(LINEAGE_FILE_PATH);
-      const from = tableFunction("read_parquet", paths, { hive_partitioning: "false" });
-      const rows = await session.rows(`SELECT ${column} AS uri, count(*) AS n FROM ${from} GROUP BY ALL`);
-      return new Map(rows.map((row) => [byUri.get(String(row["uri"])) ?? "", Number(row["n"])]));
-    }
+  const byUri = new Map(sources.map(({ source, path }) => [String(source.uri), path]));
+  if (hasPath(schema) && byUri.size === sources.length) {
+    const paths = files.map(({ path }) => path);
+    const written = tableFunction("read_parquet", paths, { hive_partitioning: "false" });
+    const rows = await session.rows(
+      `SELECT ${ident(LINEAGE_FILE_PATH)} AS uri, count(*) AS n FROM ${written} GROUP BY ALL`,
+    );
+    return new Map(rows.map((row) => [byUri.get(String(row["uri"])) ?? "", Number(row["n"])]));
   }
-  const rows = await session.rows(
-    `SELECT ${FILE_COLUMN} AS path, count(*) AS n FROM (${selects.map((select) => `SELECT ${FILE_COLUMN} FROM (${select})`).join(" UNION ALL ")}) GROUP BY ALL`,
-  );
+  const rows = await session.rows(`SELECT ${FILE_COLUMN} AS path, count(*) AS n FROM ${from} GROUP BY ALL`);
   return new Map(rows.map((row) => [String(row["path"]), Number(row["n"])]));
 }
 

@@ -26,30 +26,35 @@ import { JsonReader, SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json.ts"
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
-import { SpoolError, spool } from "./spool.ts";
+import { Slots } from "./slots.ts";
+import { SMALL_BYTES, SpoolError, spool } from "./spool.ts";
 import { draftField } from "./types.ts";
 import { describeFiles } from "./write.ts";
 
 export class DuckDbConverter implements Converter {
   readonly #options: EngineOptions;
   readonly #engine: Engine;
+  readonly #slots: Slots;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#engine = new Engine(options, registerTransform);
+    this.#slots = new Slots(`${options.workDir}/slots-${randomUUID()}`);
   }
 
   async start(job: ConversionJob): Promise<Conversion> {
     const directory = `${this.#options.workDir}/${randomUUID()}`;
-    await mkdir(`${directory}/in`, { recursive: true });
+    await mkdir(directory, { recursive: true });
     const session = await this.#engine.connect();
-    return new DuckDbConversion({ session, job, directory }, this.#options.diskBytesMax);
+    return new DuckDbConversion({ session, job, directory }, this.#slots, this.#options.diskBytesMax);
   }
 }
 
 class DuckDbConversion implements Conversion {
   readonly #context: ReaderContext;
   readonly #reader: FormatReader;
+  readonly #slots: Slots;
+  readonly #taken: string[] = [];
   readonly #diskBytesMax: number;
   readonly #sources: SpooledSource[] = [];
   readonly #failed = new Set<number>();
@@ -58,19 +63,22 @@ class DuckDbConversion implements Conversion {
   /** What `inspect` has converted already. */
   #ready: { readonly schema: Schema; readonly spec: PartitionSpec; readonly attempt: Attempt } | undefined;
 
-  constructor(context: ReaderContext, diskBytesMax: number) {
+  constructor(context: ReaderContext, slots: Slots, diskBytesMax: number) {
     this.#context = context;
+    this.#slots = slots;
     this.#reader = readerOf(context);
     this.#diskBytesMax = diskBytesMax;
   }
 
   async add(source: Source, body: AsyncIterable<Uint8Array>): Promise<SourceFailure | undefined> {
     const { job, directory } = this.#context;
-    const path = `${directory}/in/${source.index}`;
+    const small = source.sizeBytes <= SMALL_BYTES;
+    const path = small ? this.#slots.take() : `${directory}/${source.index}`;
+    if (small) this.#taken.push(path);
     const left = this.#diskBytesMax - this.#diskBytes;
     const roomBytes = job.format.type === "ndjson" && source.sizeBytes >= SEED_ROOM_MATTERS_BYTES ? SEED_ROOM_BYTES : 0;
     try {
-      const spooled = await spool(body, {
+      const spooled = await spool(body, source.sizeBytes, {
         path,
         name: source.uri,
         compression: job.compression,
@@ -84,7 +92,7 @@ class DuckDbConversion implements Conversion {
       if (refused === undefined) this.#sources.push(added);
       return refused;
     } catch (error) {
-      await rm(path, { force: true });
+      if (!small) await rm(path, { force: true });
       if (!(error instanceof SpoolError)) throw error;
       if (error.reason === "TOO_LARGE" && this.#diskBytes > 0) {
         // Alone it may fit: it is the batch that is too large.
@@ -136,6 +144,7 @@ class DuckDbConversion implements Conversion {
   async close(): Promise<void> {
     this.#context.session.close();
     await rm(this.#context.directory, { recursive: true, force: true });
+    this.#slots.giveBack(this.#taken.splice(0));
   }
 
   /**

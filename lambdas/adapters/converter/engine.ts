@@ -66,6 +66,7 @@ export class Engine {
     await connection.run(`
       SET GLOBAL TimeZone = 'UTC';
       SET GLOBAL preserve_insertion_order = false;
+      SET GLOBAL enable_external_file_cache = false;
       SET GLOBAL temp_directory = ${literal(`${workDir}/spill`)};
       SET GLOBAL max_temp_directory_size = '${diskBytesMax}B';
       SET GLOBAL allowed_directories = [${literal(workDir)}];

@@ -1,7 +1,8 @@
 // From what JSON records hold to Iceberg types. The rules (docs state them too):
 // whole numbers are long, beyond int64 decimal(38, 0); any fraction makes the column double; ISO 8601 text with a zone is timestamptz,
-// without one timestamp, a date is date, when all agree; kinds that disagree, `{}` alone and objects whose keys are
-// data (more than 200 keys, each in few objects) are JSON text in a string; null alone is no column yet; text inside lists stays text.
+// without one timestamp, a date is date, when all agree; kinds that disagree, `{}` alone, objects whose keys are data (more than 32, each
+// in less than a tenth of the objects) or differ only by case are JSON text in a string; null alone is no column yet; text inside lists
+// stays text, and a list that was always empty is a list of text.
 // A column the table has keeps the table's type as long as every value fits.
 
 import { decimalOf } from "../../core/iceberg/type-text.ts";
@@ -9,7 +10,7 @@ import type { DraftField, DraftType, NestedField, PrimitiveType, Type } from "..
 import { type FieldShape, type Shape, TEXT } from "./json-shape.ts";
 import { draftOf } from "./types.ts";
 
-const KEYS_MAX = 200;
+const KEYS_MAX = 32;
 const KEY_PRESENCE_MIN = 0.1;
 
 /** Undefined: nothing but nulls. `known`: the table's type of this place, or a hint. */
@@ -57,7 +58,7 @@ function listOf(shape: Shape, known: Type | undefined): DraftType {
 
 function structOf(shape: Shape, known: Type | undefined, inList: boolean): DraftType {
   const knownFields = typeof known === "object" && known.type === "struct" ? known.fields : [];
-  if (knownFields.length === 0 && keysAreData(shape)) return "string";
+  if (knownFields.length === 0 && (keysAreData(shape) || keysCollide(shape))) return "string";
   const fields = fieldsOfShape(shape, knownFields, inList);
   return fields.length === 0 ? "string" : { type: "struct", fields };
 }
@@ -70,16 +71,45 @@ function keysAreData(shape: Shape): boolean {
   return present / fields.size / shape.objects < KEY_PRESENCE_MIN;
 }
 
-/** Fields in order of first sight; those that were only null are left out. */
+/** Engines that see no case cannot tell such fields apart. */
+function keysCollide(shape: Shape): boolean {
+  const names = [...(shape.fields?.keys() ?? [])];
+  return names.includes("") || new Set(names.map((name) => name.toLowerCase())).size < names.length;
+}
+
+/** Fields in order of first sight; those that were only null are left out. A key that differs only by case takes the name that was there. */
 export function fieldsOfShape(shape: Shape, known: readonly NestedField[], inList = false): DraftField[] {
   const byName = new Map(known.map((field) => [field.name.toLowerCase(), field]));
-  const fields: DraftField[] = [];
+  const fields = new Map<string, DraftField>();
   for (const [name, field] of shape.fields ?? []) {
-    const own = byName.get(name.toLowerCase());
-    const type = typeOfShape(field.shape, own?.type, inList);
-    if (type !== undefined) fields.push({ name: own?.name ?? name, type });
+    const key = name.toLowerCase();
+    const own = byName.get(key);
+    const type = fields.has(key) ? undefined : typeOfShape(field.shape, own?.type, inList);
+    if (type !== undefined) fields.set(key, { name: own?.name ?? name, type });
   }
-  return fields;
+  return [...fields.values()];
+}
+
+/** Keys that have values and no column of exactly their name: they differ from one by case, or are empty. */
+export function strayKeys(
+  shape: Shape,
+  fields: readonly DraftField[],
+  prefix = "",
+): { readonly path: string; readonly sources: readonly number[] }[] {
+  const types = new Map(fields.map(({ name, type }) => [name, type]));
+  return [...(shape.fields ?? [])].flatMap(([name, field]) => {
+    const path = prefix + name;
+    if (isNull(field.shape)) return [];
+    const type = types.get(name);
+    if (type === undefined || name === "") return [{ path, sources: field.sources }];
+    return strayInside(field.shape, type, path);
+  });
+}
+
+function strayInside(shape: Shape, type: DraftType, path: string): ReturnType<typeof strayKeys> {
+  if (typeof type === "string" || type.type === "map") return [];
+  if (type.type === "struct") return strayKeys(shape, type.fields, `${path}.`);
+  return shape.element === undefined ? [] : strayInside(shape.element, type.element, `${path}.element`);
 }
 
 /** Whether every value of the shape goes into a column of the type as it is. Ranges are left to the conversion. */

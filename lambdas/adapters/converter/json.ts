@@ -10,7 +10,7 @@ import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type Spool
 import { blameJson } from "./json-blame.ts";
 import { castJson, type ReadType, seedOf, structKeys } from "./json-read.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
-import { fieldsOfShape } from "./json-types.ts";
+import { fieldsOfShape, strayKeys } from "./json-types.ts";
 import { LINEAGE_NAMES, reservedNames } from "./lineage.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
@@ -121,22 +121,42 @@ export class JsonReader implements FormatReader {
     return { fields, failures: [...failures.values()] };
   }
 
-  /** Columns of the records, hints first, then the table's types; keys that cannot be columns as they are get a name or are refused. */
+  /** Columns of the records, hints first, then the table's types. Keys that cannot be columns get another name or are refused. */
   #columnsOf(
     shape: Shape,
     known: Schema | undefined,
     fail: (index: number, reason: string, message: string, column?: string) => void,
   ): { fields: DraftField[]; renamed: Map<string, string> } {
-    refuseCaseCollisions(shape, known?.fields ?? [], "", fail);
     const hinted = Object.entries(this.#context.job.hints).map(([name, text]): NestedField => {
       return { id: 0, name, required: false, type: parseType(text) };
     });
     const table = (known?.fields ?? []).filter(({ name }) => !LINEAGE_NAMES.has(name));
     const names = new Set(hinted.map(({ name }) => name));
     const fields = fieldsOfShape(shape, [...hinted, ...table.filter(({ name }) => !names.has(name))]);
-    const reserved = new Set(reservedNames(this.#context.job));
-    const renamed = new Map(fields.filter(({ name }) => reserved.has(name)).map(({ name }) => [name, `${name}_1`]));
-    return { fields: fields.map((field) => ({ ...field, name: renamed.get(field.name) ?? field.name })), renamed };
+    const renamed = this.#renamedKeys(shape, fields);
+    const byKey = new Map([...renamed].map(([key, name]) => [name, key]));
+    for (const { path, sources } of strayKeys(
+      shape,
+      fields.map((field) => ({ ...field, name: byKey.get(field.name) ?? field.name })),
+    )) {
+      for (const index of sources)
+        fail(index, "KEY_COLLISION", "a key is empty or differs from a column only by case; use one spelling", path);
+    }
+    const reserved = new Map([...renamed].filter(([key]) => LINEAGE_NAMES.has(key)));
+    return { fields: fields.map((field) => ({ ...field, name: reserved.get(field.name) ?? field.name })), renamed };
+  }
+
+  /** Source keys whose column has another name: the table's spelling, or a name beside the lineage columns. */
+  #renamedKeys(shape: Shape, fields: readonly DraftField[]): Map<string, string> {
+    const renamed = new Map<string, string>();
+    for (const name of reservedNames(this.#context.job)) if (shape.fields?.has(name)) renamed.set(name, `${name}_1`);
+    if (this.#path.length > 0) return renamed;
+    for (const { name } of fields) {
+      if (shape.fields?.has(name) === true) continue;
+      const keys = [...(shape.fields?.keys() ?? [])].filter((key) => key.toLowerCase() === name.toLowerCase());
+      if (keys.length === 1) renamed.set(keys[0] as string, name);
+    }
+    return renamed;
   }
 
   #byFormat(sources: readonly SpooledSource[]): Map<JsonFormat, SpooledSource[]> {
@@ -266,29 +286,3 @@ export class JsonReader implements FormatReader {
 }
 
 const SEED_OPTIONS = { maximum_sample_files: "1", sample_size: "1", map_inference_threshold: "-1" };
-
-/** Two keys of one object that differ only by case cannot both be columns: sources with the spelling that came later are refused. */
-function refuseCaseCollisions(
-  shape: Shape,
-  known: readonly NestedField[],
-  prefix: string,
-  fail: (index: number, reason: string, message: string, column?: string) => void,
-): void {
-  const spelling = new Map(known.map(({ name }) => [name.toLowerCase(), name]));
-  const types = new Map(known.map((field) => [field.name, field.type]));
-  for (const [name, field] of shape.fields ?? []) {
-    const first = spelling.get(name.toLowerCase()) ?? name;
-    spelling.set(name.toLowerCase(), first);
-    if (first !== name || name === "") {
-      const message =
-        name === ""
-          ? "an object has an empty key"
-          : `a key differs only by case from ${prefix}${first}; use one spelling`;
-      for (const index of field.sources) fail(index, "KEY_COLLISION", message, prefix + name);
-      continue;
-    }
-    const type = types.get(name);
-    const inner = typeof type === "object" && type.type === "struct" ? type.fields : [];
-    if (type !== "string") refuseCaseCollisions(field.shape, inner, `${prefix}${name}.`, fail);
-  }
-}

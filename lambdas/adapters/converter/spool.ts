@@ -2,10 +2,11 @@
 // Nothing is trusted: a compressed file may be cut off, may be no compressed file at all, or may unfold to terabytes.
 // Plain bytes are written as they come (one large write at a time, while the next chunks arrive).
 
-import { open, writeFile } from "node:fs/promises";
+import { type FileHandle, open, writeFile } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { Compression } from "../../core/config.ts";
+import { overwrite } from "./slots.ts";
 
 export interface SpoolLimits {
   /** Bytes this source may take on disk. */
@@ -33,6 +34,7 @@ export class SpoolError extends Error {
 
 const HEAD_BYTES = 64 * 1024;
 const WRITE_BYTES = 1024 * 1024;
+export const SMALL_BYTES = 256 * 1024;
 /** A gzip stream cannot exceed 1,032:1; text seldom passes 100:1. */
 const RATIO_MAX = 300;
 const RATIO_MATTERS_BYTES = 64 * 1024 * 1024;
@@ -46,13 +48,50 @@ export interface SpoolOptions extends SpoolLimits {
   readonly roomBytes: number;
 }
 
-export async function spool(body: AsyncIterable<Uint8Array>, options: SpoolOptions): Promise<Spooled> {
+export async function spool(
+  body: AsyncIterable<Uint8Array>,
+  sizeBytes: number,
+  options: SpoolOptions,
+): Promise<Spooled> {
+  if (sizeBytes > SMALL_BYTES) return spoolStream(body, options);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  const bytes = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+  return spoolSmall(bytes, options) ?? spoolStream(Readable.from([bytes]), options);
+}
+
+async function spoolStream(body: AsyncIterable<Uint8Array>, options: SpoolOptions): Promise<Spooled> {
   const counted = new CountedBody(body);
   const plain = await decompress(counted, options);
   const text = options.encoding === "binary" ? plain : transcode(plain, options.encoding);
-  const bounded = bound(text, counted, options);
-  const written = await write(bounded, options.path, options.roomBytes);
+  const written = await write(bound(text, counted, options), options.path, options.roomBytes);
   return { ...written, roomBytes: options.roomBytes, bytesRead: counted.bytes };
+}
+
+/**
+ * A batch may be two thousand small files: in one go each takes 0.1 ms, as a stream 1 ms (bench/small-files.ts). Undefined: something is
+ * unusual about it, and the stream knows what.
+ */
+function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefined {
+  const found = formatOf(bytes, options.name);
+  if (options.compression !== "auto" && options.compression !== found) return undefined;
+  let plain = bytes;
+  try {
+    const limit = { maxOutputLength: Math.min(SMALL_BYTES * 32, options.sizeBytesMax) };
+    if (found === "gzip") plain = gunzipSync(bytes, limit);
+    if (found === "zstd") plain = zstdDecompressSync(bytes, limit);
+  } catch {
+    return undefined;
+  }
+  if (options.encoding !== "binary") {
+    const encoding = markOf(plain) ?? options.encoding;
+    if (encoding !== "utf-8") return undefined;
+    if (isUtf8Mark(plain)) plain = plain.subarray(3);
+  }
+  if (plain.length > options.sizeBytesMax || options.roomBytes > 0) return undefined;
+  overwrite(options.path, plain);
+  const head = Buffer.from(plain.buffer, plain.byteOffset, Math.min(plain.length, HEAD_BYTES));
+  return { bytesRead: bytes.length, sizeBytes: plain.length, head, roomBytes: 0 };
 }
 
 /** Counts what is received, so that the ratio of decompression is known while it goes on. */
@@ -196,7 +235,7 @@ async function write(
   let pendingBytes = 0;
   let sizeBytes = 0;
   let head = Buffer.alloc(0);
-  let file: Awaited<ReturnType<typeof open>> | undefined;
+  let file: FileHandle | undefined;
   let writing: Promise<unknown> = Promise.resolve();
   try {
     for await (const chunk of body) {
@@ -207,7 +246,7 @@ async function write(
       if (pendingBytes < WRITE_BYTES) continue;
       await writing;
       file ??= await open(path, "w");
-      writing = file.writev(pending);
+      writing = writeAll(file, pending);
       // An error is met at the next await; until then it must not count as unhandled.
       writing.catch(() => undefined);
       pending = [];
@@ -215,12 +254,19 @@ async function write(
     }
     await writing;
     if (file === undefined) await writeFile(path, Buffer.concat(pending));
-    else if (pending.length > 0) await file.writev(pending);
+    else await writeAll(file, pending);
   } finally {
     await writing.catch(() => undefined);
     await file?.close();
   }
   return { sizeBytes, head };
+}
+
+async function writeAll(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
+  const wanted = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  if (wanted === 0) return;
+  const { bytesWritten } = await file.writev(chunks);
+  if (bytesWritten < wanted) await file.writeFile(Buffer.concat(chunks).subarray(bytesWritten));
 }
 
 /** Reads until `count` bytes are known (or the end), and gives the whole again. */

@@ -1,0 +1,138 @@
+// Claim: a whole conversion (spooling the stream, looking at the schema, strict casts, metrics) runs at 0.85 or more of the throughput of
+// a bare DuckDB COPY of the same file, which keeps no types strict, counts nothing and reads the file where it lies.
+// node bench/convert.ts [--mb 500] [--rounds 3]
+
+import { createReadStream } from "node:fs";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { DuckDbConverter } from "../lambdas/adapters/converter/duckdb-converter.ts";
+import type { FormatOptions } from "../lambdas/core/config.ts";
+import { assignFieldIds } from "../lambdas/core/iceberg/schema.ts";
+import type { Schema } from "../lambdas/core/iceberg/types.ts";
+import { objectUri } from "../lambdas/core/ids.ts";
+import type { Source } from "../lambdas/core/ports.ts";
+import { CSV_HEADER, csvRow, eventRow, writeRows } from "./datasets.ts";
+
+const THREADS = 2;
+const UNPARTITIONED = { "spec-id": 0, fields: [] };
+const CSV: FormatOptions = {
+  type: "csv",
+  delimiter: ",",
+  header: true,
+  quote: '"',
+  escape: '"',
+  nullValues: [],
+  encoding: "utf-8",
+  skipLines: 0,
+};
+
+const { values } = parseArgs({
+  options: { mb: { type: "string", default: "500" }, rounds: { type: "string", default: "3" } },
+});
+const directory = await mkdtemp(join(tmpdir(), "moraine-bench-"));
+const converter = new DuckDbConverter({
+  workDir: directory,
+  memoryLimitBytes: 2 * 1024 ** 3,
+  threads: THREADS,
+  diskBytesMax: 16 * 1024 ** 3,
+});
+const bare = await (await DuckDBInstance.create(":memory:", { threads: String(THREADS) })).connect();
+
+async function conversion(
+  path: string,
+  format: FormatOptions,
+): Promise<{
+  add(): Promise<void>;
+  schema(): Promise<Schema>;
+  load(known: Schema): Promise<number>;
+  close(): Promise<void>;
+}> {
+  const started = await converter.start({
+    format,
+    compression: "auto",
+    hints: {},
+    lineage: false,
+    targetFileSizeBytes: 128 * 1024 * 1024,
+    ingestedAtMs: 0,
+  });
+  const source: Source = {
+    index: 0,
+    uri: objectUri("bench", path),
+    sizeBytes: (await stat(path)).size,
+    lastModifiedMs: 0,
+  };
+  return {
+    add: async () => {
+      const failure = await started.add(source, createReadStream(path, { highWaterMark: 1024 * 1024 }));
+      if (failure !== undefined) throw new Error(failure.message);
+    },
+    schema: async () => {
+      const { fields } = await started.inspect(undefined);
+      return { type: "struct", "schema-id": 0, fields: assignFieldIds(fields, 0).fields };
+    },
+    load: async (known) => {
+      await started.inspect(known, UNPARTITIONED);
+      const { loaded } = await started.convert(known, UNPARTITIONED);
+      return loaded[0]?.records ?? 0;
+    },
+    close: () => started.close(),
+  };
+}
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const from = performance.now();
+  await work();
+  return (performance.now() - from) / 1000;
+}
+
+const median = (all: readonly number[]): number => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)] as number;
+
+async function compare(name: string, path: string, format: FormatOptions, reader: string, rows: number): Promise<void> {
+  const first = await conversion(path, format);
+  await first.add();
+  let schema: Schema | undefined;
+  const inferring = await seconds(async () => {
+    schema = await first.schema();
+  });
+  await first.close();
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  const spooling: number[] = [];
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const out = `${directory}/bare.parquet`;
+    theirs.push(
+      await seconds(() =>
+        bare.run(`COPY (SELECT * FROM ${reader}('${path}')) TO '${out}' (FORMAT parquet, COMPRESSION zstd)`),
+      ),
+    );
+    const loading = await conversion(path, format);
+    ours.push(
+      await seconds(async () => {
+        spooling.push(await seconds(loading.add));
+        const records = await loading.load(schema as Schema);
+        if (records !== rows) throw new Error(`lost rows: ${records} of ${rows}`);
+      }),
+    );
+    await loading.close();
+  }
+  const mb = (await stat(path)).size / 1e6;
+  const ratio = median(theirs) / median(ours);
+  console.log(
+    `${name} ${mb.toFixed(0)} MB: bare ${median(theirs).toFixed(2)} s, moraine ${median(ours).toFixed(2)} s (spool ${median(spooling).toFixed(2)} s), ` +
+      `throughput ratio ${ratio.toFixed(2)} (want 0.85); first inference ${inferring.toFixed(2)} s`,
+  );
+}
+
+try {
+  const bytes = Number(values.mb) * 1e6;
+  const csvPath = `${directory}/orders.csv`;
+  await compare("csv", csvPath, CSV, "read_csv", await writeRows(csvPath, CSV_HEADER, csvRow, bytes));
+  await rm(csvPath);
+  const jsonPath = `${directory}/events.ndjson`;
+  await compare("ndjson", jsonPath, { type: "ndjson" }, "read_json", await writeRows(jsonPath, "", eventRow, bytes));
+} finally {
+  await rm(directory, { recursive: true, force: true });
+}
