@@ -70,17 +70,21 @@ export async function discardBatch(ports: BatchPorts, held: HeldBatch): Promise<
   await removeItem(ports.ledger, batchKey(held.record.table, held.record.batch), held.revision);
 }
 
-/** Whether a claim made by this batch still binds. An open batch past its lease is aborted here, and only then is not binding. */
+/**
+ * Whether a claim made by this batch still binds. An open batch past its lease is aborted here, and only then is not binding.
+ * "given up": its own loader aborted it in good order, so the files killed nobody. "over": it died, or is long gone.
+ */
 export async function settleClaimOf(
   ports: BatchPorts,
   table: TableId,
   batch: BatchId,
-): Promise<"open" | "sealed" | "over"> {
+): Promise<"open" | "sealed" | "given up" | "over"> {
   const item = await ports.ledger.read(batchKey(table, batch));
   if (item === undefined) return "over";
   const record = readBatch(item);
   if (record.state === "SEALED") return "sealed";
-  if (record.state === "ABORTED") return "over";
+  // Before its lease ends nobody but its loader may abort a batch.
+  if (record.state === "ABORTED") return (record.abortedAtMs ?? 0) < record.leaseUntilMs ? "given up" : "over";
   if (record.leaseUntilMs > ports.clock.now()) return "open";
   const outcome = await abortBatch(ports, { record, revision: item.revision });
   return outcome === "sealed" ? "sealed" : "over";

@@ -43,12 +43,15 @@ export async function claimFile(context: ClaimContext, event: ObjectEvent): Prom
     const current = readFile(written.current);
     const decision = decideClaim(current, event, ingestion.onOverwrite);
     if (decision.kind === "known") return decision;
+    let died = false;
     if (decision.kind === "held") {
       const holder = await settleClaimOf(ports, current.table, current.batch);
       if (holder === "open") return { kind: "busy" };
       if (holder === "sealed") return decision.sameVersion ? { kind: "known", why: "duplicate" } : { kind: "busy" };
+      // A death in company says nothing about this file, and a service that was down says nothing about any.
+      died = holder === "over" && current.batchFiles === 1;
     }
-    claim = nextClaim(context, event, current);
+    claim = nextClaim(context, event, current, died);
     expected = written.current.revision;
     if (claim.deaths >= context.deathsMax) return giveUp(context, claim, expected);
   }
@@ -95,11 +98,10 @@ function firstClaim(context: ClaimContext, event: ObjectEvent): FileRecord {
   };
 }
 
-function nextClaim(context: ClaimContext, event: ObjectEvent, current: FileRecord): FileRecord {
+function nextClaim(context: ClaimContext, event: ObjectEvent, current: FileRecord, died: boolean): FileRecord {
   const claim = firstClaim(context, event);
   const kept = current.loaded === undefined ? {} : { loaded: current.loaded };
   if (current.version.etag !== event.version.etag) return { ...claim, ...kept };
-  const died = current.status === "PROCESSING" && current.batchFiles === 1;
   return {
     ...claim,
     ...kept,
