@@ -191,9 +191,9 @@ function readTarget(section: Section | undefined, landing: readonly BucketConfig
 function readSchema(section: Section | undefined): Ingestion["schema"] {
   if (section === undefined) return { policy: "evolve", hints: {} };
   const policy = section.choice("policy", {
-    values: ["evolve", "fail"],
+    values: ["evolve"],
     fallback: "evolve",
-    planned: ["rescue", "hold"],
+    planned: ["rescue", "hold", "fail"],
   });
   const texts = section.texts("hints", rules.checkIcebergType);
   section.close();

@@ -142,7 +142,7 @@ describe("errors", () => {
     [
       "a policy not built yet",
       SMALLEST + line("schema: { policy: hold }"),
-      '6: ingestions[0].schema.policy: "hold" is not available yet; use evolve, fail',
+      '6: ingestions[0].schema.policy: "hold" is not available yet; use evolve',
     ],
     [
       "a discovery not built yet",
