@@ -75,11 +75,13 @@ export function ingestionOf(
 export interface HarnessOptions {
   readonly ingestions?: readonly Ingestion[];
   readonly settings?: Partial<Settings>;
+  /** Two harnesses that meet on one store need two, or their batches have the same ids. */
+  readonly seed?: number;
 }
 
 export class Harness {
   readonly clock = new ManualClock();
-  readonly random = new SeededRandom(1, this.clock);
+  readonly random: SeededRandom;
   readonly store = new MemoryObjectStore(this.clock);
   readonly ledger = new MemoryLedger();
   readonly pointer = new MemoryPointer();
@@ -90,6 +92,7 @@ export class Harness {
   #messages = 0;
 
   constructor(options: HarnessOptions = {}) {
+    this.random = new SeededRandom(options.seed ?? 1, this.clock);
     this.ingestions = options.ingestions ?? [ingestionOf("orders")];
     this.settings = { ...SETTINGS, ...options.settings };
   }
