@@ -4,8 +4,10 @@
 import type { NestedField, PrimitiveType } from "../../core/iceberg/types.ts";
 import type { SourceFailure } from "../../core/ports.ts";
 import type { CsvGroup } from "./csv.ts";
+import type { CsvOptions } from "./csv-header.ts";
 import type { Session } from "./engine.ts";
 import { FILE_COLUMN, failure, type SpooledSource } from "./format.ts";
+import { lineOfRecord } from "./lines.ts";
 import { literal } from "./sql.ts";
 import { misfits, type TextFormats } from "./strict-cast.ts";
 
@@ -34,10 +36,11 @@ export async function blameCsv(
   columns: readonly CastColumn[],
   formats: TextFormats,
   read: Read,
+  options: CsvOptions,
 ): Promise<SourceFailure[]> {
   const broken = await blameStructure(session, group, read);
   if (broken.length > 0 || columns.length === 0) return broken;
-  return blameValues(session, group, columns, formats, read);
+  return blameValues(session, group, columns, formats, read, options);
 }
 
 /** Records DuckDB cannot take apart. */
@@ -90,6 +93,7 @@ async function blameValues(
   columns: readonly CastColumn[],
   formats: TextFormats,
   read: Read,
+  options: CsvOptions,
 ): Promise<SourceFailure[]> {
   const unfit = columns.map(({ text, field }) =>
     typeof field.type === "string" ? misfits(text, field.type as PrimitiveType, formats) : `${text} IS NOT NULL`,
@@ -111,9 +115,10 @@ async function blameValues(
     const column = columns[Number(row["place"] ?? 1) - 1] as CastColumn;
     const record = Number(row["n"] ?? 0);
     const type = typeof column.field.type === "string" ? column.field.type : column.field.type.type;
-    const message = `a value of column ${column.name} does not fit the table's type ${type} (record ${record}); correct it or give the column a hint`;
+    const line = await lineOfRecord(source.path, record + (options.header ? 1 : 0), group.linesBefore, options);
+    const message = `a value of column ${column.name} does not fit the table's type ${type} (line ${line ?? "unknown"}); correct it or give the column a hint`;
     blamed.push(
-      failure(source, "TYPE_MISMATCH", message, { line: record + group.linesBefore + 1, column: column.name }),
+      failure(source, "TYPE_MISMATCH", message, { ...(line === undefined ? {} : { line }), column: column.name }),
     );
   }
   return blamed;

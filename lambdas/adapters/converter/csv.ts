@@ -1,6 +1,7 @@
 // CSV and TSV. Columns are matched by name in Node and read by position: given explicit columns DuckDB does not look at the
 // header, and a file with another order would load swapped. Files with the same header are one scan.
-// Everything is read as text and cast strictly (strict-cast.ts): 5 % slower than DuckDB's typed read, and nothing changes silently.
+// Values are read as text and cast strictly (strict-cast.ts): 5 % slower than DuckDB's typed read, and nothing changes silently. Doubles and
+// booleans, which DuckDB reads as strictly, are read typed, until a quoted empty field turns up, which is null only as text.
 
 import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/iceberg/types.ts";
@@ -30,6 +31,7 @@ export class CsvReader implements FormatReader {
   readonly #options: CsvOptions;
   readonly #formats: TextFormats;
   readonly #groups = new Map<string, CsvGroup>();
+  #typed = true;
 
   constructor(context: ReaderContext, options: CsvOptions) {
     this.#context = context;
@@ -82,8 +84,15 @@ export class CsvReader implements FormatReader {
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
     return this.#groupsOf(sources).map((group) => {
       const columns = schema.fields.map((field) => `${this.#column(group, field)} AS ${ident(field.name)}`);
-      return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${this.#read(group)}`;
+      const types = group.columns.map((name) => this.#readType(schema, name));
+      return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${this.#read(group, { columns: columnTypes(types) })}`;
     });
+  }
+
+  fallback(): boolean {
+    const typed = this.#typed;
+    this.#typed = false;
+    return typed;
   }
 
   async blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]> {
@@ -95,11 +104,8 @@ export class CsvReader implements FormatReader {
           ? []
           : [{ name: field.name, text: this.#text(index, field), field }];
       });
-      blamed.push(
-        ...(await blameCsv(this.#context.session, group, cast, this.#formats, (extra, only) =>
-          this.#read(group, extra, only),
-        )),
-      );
+      const read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) => this.#read(group, extra, only);
+      blamed.push(...(await blameCsv(this.#context.session, group, cast, this.#formats, read, this.#options)));
     }
     return blamed;
   }
@@ -142,7 +148,14 @@ export class CsvReader implements FormatReader {
       } catch (error) {
         const read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) =>
           this.#read({ ...group, sources }, extra, only);
-        const blamed = await blameCsv(this.#context.session, { ...group, sources }, [], this.#formats, read);
+        const blamed = await blameCsv(
+          this.#context.session,
+          { ...group, sources },
+          [],
+          this.#formats,
+          read,
+          this.#options,
+        );
         if (blamed.length === 0) throw error;
         failures.push(...blamed);
         const bad = new Set(blamed.map(({ index }) => index));
@@ -151,10 +164,19 @@ export class CsvReader implements FormatReader {
     }
   }
 
+  #readType(schema: Schema, name: string): string {
+    const type = findByName(schema.fields, name)?.type;
+    return this.#typed && (type === "double" || type === "boolean") ? duckType(type) : "VARCHAR";
+  }
+
   #column(group: CsvGroup, field: NestedField): string {
     const index = indexOfColumn(group, field.name);
     if (index < 0) return `CAST(NULL AS ${duckType(field.type)})`;
-    const text = this.#text(index, field);
+    if (this.#typed && field.type === "boolean") return `c${index}`;
+    // Infinity may be a number too large: as text it can be told.
+    if (this.#typed && field.type === "double")
+      return `CASE WHEN isinf(c${index}) THEN error(${literal(MISFIT)}) ELSE c${index} END`;
+    const text = this.#typed ? `c${index}` : this.#text(index, field);
     if (typeof field.type === "string") return castText(text, field.type, this.#formats);
     // Text in a column that holds structures: there is no rule for it, so it does not fit.
     return `CASE WHEN ${text} IS NULL THEN CAST(NULL AS ${duckType(field.type)}) ELSE error(${literal(MISFIT)}) END`;
@@ -177,13 +199,17 @@ export class CsvReader implements FormatReader {
       comment: comment === undefined ? undefined : literal(comment),
       nullstr: list(["", ...nullValues].map(literal)),
       allow_quoted_nulls: "false",
-      columns: struct(group.columns.map((_, index) => [`c${index}`, "'VARCHAR'"])),
+      columns: columnTypes(group.columns.map(() => "VARCHAR")),
       filename: literal(FILE_COLUMN),
       max_line_size: String(LINE_BYTES_MAX),
       buffer_size: String(BUFFER_BYTES),
       ...extra,
     });
   }
+}
+
+function columnTypes(types: readonly string[]): string {
+  return struct(types.map((type, index) => [`c${index}`, literal(type)]));
 }
 
 function indexOfColumn(group: CsvGroup, name: string): number {

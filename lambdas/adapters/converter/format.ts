@@ -31,6 +31,8 @@ export interface FormatReader {
    * does not fit raises an error. Sources without rows need not appear.
    */
   selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]>;
+  /** After an error nobody is to blame for: switches to a slower way of reading that takes more; false if there is none (left). */
+  fallback?(): boolean;
   /** After an error: the sources that are to blame, as far as can be told. */
   blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]>;
 }

@@ -1,5 +1,5 @@
-// One bad file never fails its neighbours. All sources are tried together; when that fails, the format says who is to blame, and if it
-// cannot, each source is tried on its own.
+// One bad file never fails its neighbours. All sources are tried together; when that fails, the format says who is to blame; if it cannot,
+// a slower way of reading is tried where there is one, and then each source on its own.
 
 import { MoraineError } from "../../core/errors.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
@@ -21,7 +21,9 @@ export async function isolate<T>(
       return { outcome: await attempt(good), failures };
     } catch (error) {
       refuseSystemError(error);
-      const blamed = await blame(session, reader, good, schema);
+      const own = await reader.blame(good, schema);
+      if (own.length === 0 && reader.fallback?.() === true) continue;
+      const blamed = own.length > 0 ? own : await tryEach(session, reader, good, schema);
       if (blamed.length === 0) throw unexplained(error, good.length);
       failures.push(...blamed);
       const bad = new Set(blamed.map(({ index }) => index));
@@ -30,15 +32,14 @@ export async function isolate<T>(
   }
 }
 
-async function blame(
+async function tryEach(
   session: Session,
   reader: FormatReader,
   sources: readonly SpooledSource[],
   schema: Schema,
 ): Promise<readonly SourceFailure[]> {
-  const blamed = await reader.blame(sources, schema);
-  if (blamed.length > 0) return blamed;
   const failures: SourceFailure[] = [];
+  const ours: unknown[] = [];
   for (const source of sources) {
     try {
       for (const select of await reader.selects([source], schema)) {
@@ -46,11 +47,18 @@ async function blame(
       }
     } catch (error) {
       refuseSystemError(error);
+      if (isOurs(error)) ours.push(error);
       const message = "a value does not fit the table's schema; correct it or give its column a hint";
       failures.push(failure(source, "TYPE_MISMATCH", message));
     }
   }
+  if (ours.length > 0 && ours.length === sources.length) throw unexplained(ours[0], sources.length);
   return failures;
+}
+
+/** A statement DuckDB does not understand: our mistake, unless only some sources bring it about. */
+function isOurs(error: unknown): boolean {
+  return /^(Binder|Parser|Catalog|Permission) Error/.test(error instanceof Error ? error.message : String(error));
 }
 
 /** No file is to blame for a full disk or too little memory. */

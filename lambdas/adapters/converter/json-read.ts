@@ -18,20 +18,23 @@ export type ReadType =
   | { readonly list: ReadType }
   | { readonly struct: readonly { readonly key: string; readonly read: ReadType }[] };
 
-/** `shape`: what is known to be there; it may hold keys (always null) that the type does not have. */
-export function readTypeOf(type: Type, shape: Shape | undefined): ReadType {
+/**
+ * `shape`: what is known to be there; it may hold keys (always null) that the type does not have. `checked`: doubles may yet turn out to
+ * be rounded whole numbers.
+ */
+export function readTypeOf(type: Type, shape: Shape | undefined, checked: boolean): ReadType {
   if (typeof type === "string") {
     // A number as text costs, so doubles are read as such, unless text was seen.
     const numeric = (type === "double" || type === "float") && shape?.strings !== true;
-    return numeric ? (shape === undefined ? "checked-double" : "double") : "text";
+    return !numeric ? "text" : checked && (shape === undefined || shape.rounds) ? "checked-double" : "double";
   }
   switch (type.type) {
     case "map":
       return "text";
     case "list":
-      return { list: readTypeOf(type.element, shape && (shape.element ?? emptyShape())) };
+      return { list: readTypeOf(type.element, shape && (shape.element ?? emptyShape()), checked) };
     case "struct":
-      return { struct: structKeys(type.fields, shape) };
+      return { struct: structKeys(type.fields, shape, checked) };
   }
 }
 
@@ -42,12 +45,13 @@ export function readTypeOf(type: Type, shape: Shape | undefined): ReadType {
 export function structKeys(
   fields: readonly NestedField[],
   shape: Shape | undefined,
+  checked: boolean,
 ): { readonly key: string; readonly read: ReadType }[] {
   const names = new Set(fields.map(({ name }) => name));
   const extra = [...(shape?.fields ?? [])].filter(([key, field]) => !names.has(key) && isNull(field.shape));
   const inner = (name: string) => shape && (shape.fields?.get(name)?.shape ?? emptyShape());
   return [
-    ...fields.map((field) => ({ key: field.name, read: readTypeOf(field.type, inner(field.name)) })),
+    ...fields.map((field) => ({ key: field.name, read: readTypeOf(field.type, inner(field.name), checked) })),
     ...extra.map(([key]) => ({ key, read: "text" as const })),
   ];
 }

@@ -13,6 +13,7 @@ import { type Shape, ShapeReader } from "./json-shape.ts";
 import { fieldsOfShape, strayKeys } from "./json-types.ts";
 import { LINEAGE_NAMES, reservedNames } from "./lineage.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
+import { MISFIT } from "./strict-cast.ts";
 import { duckType } from "./types.ts";
 
 export type JsonFormat = "array" | "newline_delimited" | "unstructured";
@@ -37,6 +38,9 @@ export class JsonReader implements FormatReader {
   readonly #formats = new Map<SpooledSource, JsonFormat>();
   #plan: Plan = { renamed: new Map(), shape: undefined };
   #seeds = 0;
+  /** The source whose room holds a seed now. */
+  #planted: SpooledSource | undefined;
+  #checked = true;
 
   constructor(context: ReaderContext, options: { readonly lines: boolean; readonly recordsPath?: string | undefined }) {
     this.#context = context;
@@ -58,6 +62,7 @@ export class JsonReader implements FormatReader {
 
   async inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
     const failures: SourceFailure[] = [];
+    await this.#clearRoom();
     let good = sources.filter((source) => this.#formats.has(source));
     for (;;) {
       const outcome = await this.#look(good, known);
@@ -74,16 +79,47 @@ export class JsonReader implements FormatReader {
     return selects;
   }
 
+  /** Large doubles are refused until all records have been looked at and none was a rounded whole number. */
+  fallback(): boolean {
+    const checked = this.#checked;
+    this.#checked = false;
+    return checked;
+  }
+
   async blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]> {
+    await this.#clearRoom();
+    const admitted = sources.filter((source) => this.#formats.has(source));
     const targets = { ...schema, fields: schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name)) };
+    return this.#blame(admitted, targets);
+  }
+
+  async #blame(sources: readonly SpooledSource[], schema: Schema | undefined): Promise<SourceFailure[]> {
     const read = (members: readonly SpooledSource[]) => this.#records(members);
-    return blameJson(
-      this.#context.session,
-      sources.filter((source) => this.#formats.has(source)),
-      read,
-      targets,
-      this.#plan.renamed,
-    );
+    const blamed = await blameJson(this.#context.session, sources, read, undefined, new Map(), this.#lines);
+    if (blamed.length > 0) return blamed;
+    const pathless = await this.#pathless(sources);
+    if (pathless.length > 0 || schema === undefined) return pathless;
+    return blameJson(this.#context.session, sources, read, schema, this.#plan.renamed, this.#lines);
+  }
+
+  /** Sources with a document that has no list where the records should be. */
+  async #pathless(sources: readonly SpooledSource[]): Promise<SourceFailure[]> {
+    if (this.#path.length === 0) return [];
+    const paths = new Set<string>();
+    for (const [format, members] of this.#byFormat(sources)) {
+      const kind = `json_type(json, ${literal(pathOf(this.#path))})`;
+      const from = tableFunction(
+        "read_json_objects",
+        members.map(({ path }) => path),
+        this.#options(format, members),
+      );
+      const rows = await this.#context.session.rows(
+        `SELECT DISTINCT ${FILE_COLUMN} AS path FROM ${from} WHERE ${kind} IS NULL OR ${kind} NOT IN ('ARRAY', 'NULL')`,
+      );
+      for (const row of rows) paths.add(String(row["path"]));
+    }
+    const message = `a document has no list at ${this.#path.join(".")}; correct the ingestion's recordsPath`;
+    return sources.filter(({ path }) => paths.has(path)).map((source) => failure(source, "RECORDS_NOT_FOUND", message));
   }
 
   async #look(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
@@ -111,11 +147,11 @@ export class JsonReader implements FormatReader {
         }
       }
     } catch (error) {
-      const read = (members: readonly SpooledSource[]) => this.#records(members);
-      const blamed = await blameJson(this.#context.session, sources, read, undefined, new Map());
+      const blamed = await this.#blame(sources, undefined);
       if (blamed.length === 0) throw error;
       return { fields: [], failures: blamed };
     }
+    for (const pathless of await this.#pathless(sources)) failures.set(pathless.index, pathless);
     const { fields, renamed } = this.#columnsOf(reader.shape, known, fail);
     this.#plan = { renamed, shape: reader.shape };
     return { fields, failures: [...failures.values()] };
@@ -174,8 +210,7 @@ export class JsonReader implements FormatReader {
       const paths = members.map(({ path }) => path);
       const from = tableFunction("read_json_objects", paths, { ...this.#options(format, members) });
       if (this.#path.length === 0) return `SELECT json::VARCHAR, ${FILE_COLUMN} FROM ${from}`;
-      const path = `$${this.#path.map((key) => `.${JSON.stringify(key)}`).join("")}`;
-      return `SELECT unnest(json_extract(json, ${literal(`${path}[*]`)}))::VARCHAR, ${FILE_COLUMN} FROM ${from}`;
+      return `SELECT unnest(json_extract(json, ${literal(`${pathOf(this.#path)}[*]`)}))::VARCHAR, ${FILE_COLUMN} FROM ${from}`;
     });
   }
 
@@ -184,7 +219,7 @@ export class JsonReader implements FormatReader {
     const keyOf = new Map([...renamed].map(([key, name]) => [name, key]));
     const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
     const keyed = columns.map((field) => ({ ...field, name: keyOf.get(field.name) ?? field.name }));
-    const reads = structKeys(keyed, shape);
+    const reads = structKeys(keyed, shape, this.#checked);
     const from = await this.#seeded(format, sources, reads);
     const positions = new Map(reads.map(({ key }, index) => [key, index]));
     const values = schema.fields.map((field) => {
@@ -217,6 +252,7 @@ export class JsonReader implements FormatReader {
     reads: readonly { readonly key: string; readonly read: ReadType }[],
     record: string,
   ): Promise<string> {
+    if ((await this.#pathless(sources)).length > 0) throw new Error(MISFIT);
     const outer = await this.#outerKeys(format, sources);
     let document = `[${record}]`;
     for (const [depth, key] of [...this.#path.entries()].reverse()) {
@@ -242,10 +278,7 @@ export class JsonReader implements FormatReader {
     );
     const levels: string[][] = [];
     for (const depth of this.#path.keys()) {
-      const path = `$${this.#path
-        .slice(0, depth)
-        .map((key) => `.${JSON.stringify(key)}`)
-        .join("")}`;
+      const path = pathOf(this.#path.slice(0, depth));
       const rows = await this.#context.session.rows(
         `SELECT DISTINCT unnest(json_keys(json, ${literal(path)})) AS key FROM ${from}`,
       );
@@ -254,20 +287,20 @@ export class JsonReader implements FormatReader {
     return levels;
   }
 
+  async #clearRoom(): Promise<void> {
+    const planted = this.#planted;
+    if (planted === undefined) return;
+    await writeAtStart(planted.path, roomHolding(""));
+    this.#planted = undefined;
+  }
+
   /** Puts the seed where DuckDB meets it first, and returns the paths to read. */
   async #plant(format: JsonFormat, sources: readonly SpooledSource[], seed: string): Promise<string[]> {
     const roomy = format === "newline_delimited" ? sources.find(({ roomBytes }) => roomBytes > 0) : undefined;
-    const bytes = Buffer.from(seed);
-    if (roomy !== undefined && bytes.length < SEED_ROOM_BYTES) {
-      const room = Buffer.alloc(SEED_ROOM_BYTES, " ");
-      bytes.copy(room);
-      room[SEED_ROOM_BYTES - 1] = 0x0a;
-      const file = await open(roomy.path, "r+");
-      try {
-        await file.write(room, 0, room.length, 0);
-      } finally {
-        await file.close();
-      }
+    await this.#clearRoom();
+    if (roomy !== undefined && Buffer.byteLength(seed) < roomy.roomBytes) {
+      await writeAtStart(roomy.path, roomHolding(seed));
+      this.#planted = roomy;
       return [roomy.path, ...sources.filter((source) => source !== roomy).map(({ path }) => path)];
     }
     const path = `${this.#context.directory}/seed-${++this.#seeds}.json`;
@@ -283,6 +316,27 @@ export class JsonReader implements FormatReader {
       maximum_object_size: String(Math.max(OBJECT_BYTES_MIN, largest + 1)),
     };
   }
+}
+
+/** One line: the seed and spaces. */
+function roomHolding(seed: string): Buffer {
+  const room = Buffer.alloc(SEED_ROOM_BYTES, " ");
+  room.write(seed);
+  room[SEED_ROOM_BYTES - 1] = 0x0a;
+  return room;
+}
+
+async function writeAtStart(path: string, bytes: Buffer): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.write(bytes, 0, bytes.length, 0);
+  } finally {
+    await file.close();
+  }
+}
+
+function pathOf(keys: readonly string[]): string {
+  return `$${keys.map((key) => `.${JSON.stringify(key)}`).join("")}`;
 }
 
 const SEED_OPTIONS = { maximum_sample_files: "1", sample_size: "1", map_inference_threshold: "-1" };

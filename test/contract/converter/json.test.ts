@@ -1,0 +1,304 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DraftField } from "../../../lambdas/core/iceberg/types.ts";
+import { convertAll, jobOf, type Scratch, schemaOf, scratch } from "./harness.ts";
+
+let work: Scratch;
+beforeAll(async () => {
+  work = await scratch();
+});
+afterAll(() => work.remove());
+
+const ndjson = (job: Parameters<typeof jobOf>[1] = {}) => jobOf({ type: "ndjson" }, job);
+const json = (recordsPath?: string) => jobOf({ type: "json", ...(recordsPath === undefined ? {} : { recordsPath }) });
+const lines = (...records: readonly unknown[]) => records.map((record) => `${JSON.stringify(record)}\n`).join("");
+const typesOf = (fields: readonly DraftField[]) => Object.fromEntries(fields.map(({ name, type }) => [name, type]));
+
+describe("types of new columns", () => {
+  test("follow the rules, at every depth", async () => {
+    const text =
+      '{"i":1,"f":1.0,"mixed":1,"big":18446744073709551616,"huge":1e2,"b":true,"z":"2024-01-01T10:00:00+02:00","n":"2024-01-01T10:00:00","d":"2024-02-29","u":"123e4567-e89b-12d3-a456-426614174000","nul":null,"e":{},"el":[],"s":{"a":1,"t":"2024-01-01T00:00:00Z","x":null},"l":[1,2.5],"o":[{"k":1},{"k":2,"m":"2024-01-01T00:00:00Z"}],"conflict":{"a":1}}\n' +
+      '{"i":-2,"f":2,"mixed":"a","big":1,"huge":2,"b":false,"z":"2024-01-01T10:00:00.5Z","n":"2024-01-01 10:00","d":"1969-12-31","u":"x","conflict":[1]}\n';
+    const { inspection, rows, failures } = await convertAll(work, ndjson(), { "a.json": text });
+    expect(failures).toEqual([]);
+    expect(typesOf(inspection.fields)).toEqual({
+      i: "long",
+      f: "double",
+      mixed: "string",
+      big: "decimal(38, 0)",
+      huge: "double",
+      b: "boolean",
+      z: "timestamptz",
+      n: "timestamp",
+      d: "date",
+      u: "string",
+      e: "string",
+      el: { type: "list", element: "string" },
+      s: {
+        type: "struct",
+        fields: [
+          { name: "a", type: "long" },
+          { name: "t", type: "timestamptz" },
+        ],
+      },
+      l: { type: "list", element: "double" },
+      o: {
+        type: "list",
+        element: {
+          type: "struct",
+          fields: [
+            { name: "k", type: "long" },
+            { name: "m", type: "string" },
+          ],
+        },
+      },
+      conflict: "string",
+    });
+    expect(rows).toContainEqual(
+      expect.objectContaining({
+        mixed: "1",
+        e: "{}",
+        z: new Date("2024-01-01T08:00:00Z"),
+        conflict: '{"a":1}',
+        l: [1, 2.5],
+      }),
+    );
+    expect(rows).toContainEqual(expect.objectContaining({ mixed: "a", conflict: "[1]" }));
+  });
+
+  test("a whole number a double would round is never made a double", async () => {
+    const { rows } = await convertAll(work, ndjson(), { "a.json": '{"n":1.5}\n{"n":9007199254740993}\n' });
+    expect(rows).toContainEqual({ n: "9007199254740993" });
+  });
+
+  test("objects whose keys are data are one JSON text, value for value", async () => {
+    const records = Array.from({ length: 200 }, (_, i) => ({ id: i, attrs: { [`k${i}`]: { v: i } } }));
+    const { schema, rows } = await convertAll(work, ndjson(), { "a.json": lines(...records) });
+    expect(schema.fields.map(({ name, type }) => [name, type])).toEqual([
+      ["id", "long"],
+      ["attrs", "string"],
+    ]);
+    for (const row of rows)
+      expect(JSON.parse(String(row["attrs"]))).toEqual({ [`k${row["id"]}`]: { v: Number(row["id"]) } });
+  });
+
+  test("a key or type that first appears after 30,000 records is found", async () => {
+    const records = Array.from({ length: 30_000 }, (_, id) =>
+      id === 29_999 ? { id, late: { deep: 1 }, v: 1.5 } : { id, v: 1 },
+    );
+    const { inspection, rows } = await convertAll(work, ndjson(), { "a.json": lines(...records) });
+    expect(typesOf(inspection.fields)).toMatchObject({ v: "double", late: { type: "struct" } });
+    expect(rows).toContainEqual({ id: 29_999n, v: 1.5, late: { deep: 1n } });
+  });
+
+  test("a hint turns a structure into text and text into a decimal", async () => {
+    const job = ndjson({ hints: { s: "string", p: "decimal(10,2)" } });
+    const { rows } = await convertAll(work, job, { "a.json": '{"s":{"a":[1,2]},"p":"12.50"}\n{"s":"x","p":3}\n' });
+    expect(rows).toContainEqual({ s: '{"a":[1,2]}', p: 12.5 });
+    expect(rows).toContainEqual({ s: "x", p: 3 });
+  });
+});
+
+describe("a table that is there", () => {
+  const known = schemaOf([
+    { name: "id", type: "long" },
+    { name: "v", type: "double" },
+    { name: "s", type: { type: "struct", fields: [{ name: "a", type: "long" }] } },
+    { name: "l", type: { type: "list", element: { type: "struct", fields: [{ name: "q", type: "long" }] } } },
+    { name: "t", type: "string" },
+  ]);
+
+  test("files that fit are converted as they are looked at, and report the table's columns", async () => {
+    const files = {
+      "a.json": '{"id":1,"v":2,"s":{"a":1},"l":[{"q":5}],"t":{"any":[1]}}\n',
+      "b.json": '{"id":"2","t":5}\n{}\n',
+    };
+    const { inspection, schema, rows, loaded, failures } = await convertAll(work, ndjson(), files, { known });
+    expect(failures).toEqual([]);
+    expect(schema).toEqual(known);
+    expect(inspection.fields.map(({ name }) => name)).toEqual(["id", "v", "s", "l", "t"]);
+    expect(rows).toContainEqual({ id: 1n, v: 2, s: { a: 1n }, l: [{ q: 5n }], t: '{"any":[1]}' });
+    expect(rows).toContainEqual({ id: 2n, v: null, s: undefined, l: undefined, t: "5" });
+    expect(loaded).toEqual({ 0: 1, 1: 2 });
+  });
+
+  test.each([
+    ["at the top", { id: 1, extra: true }, "extra"],
+    ["in a structure", { s: { a: 1, b: "x" } }, "s"],
+    ["in a list of structures", { l: [{ q: 1 }, { q: 2, r: 3 }] }, "l"],
+  ])("an unknown key %s is reported, never dropped", async (_, record, column) => {
+    const { inspection, schema, rows } = await convertAll(
+      work,
+      ndjson(),
+      { "a.json": lines({ id: 0 }, record) },
+      { known },
+    );
+    expect(inspection.fields.map(({ name }) => name)).toContain(column);
+    expect(JSON.stringify(schema)).not.toBe(JSON.stringify(known));
+    expect(rows).toHaveLength(2);
+    const loaded = JSON.stringify(rows, (__, value) => (typeof value === "bigint" ? Number(value) : value));
+    for (const leaf of JSON.stringify(record).match(/"\w+":[\w"]+/g) ?? []) expect(loaded).toContain(leaf);
+  });
+
+  test.each([
+    ["a fraction in a whole number", '{"id":1.5}', "id"],
+    ["a fraction in a whole number inside a list", '{"l":[{"q":1.5}]}', "l"],
+    ["true in a whole number", '{"id":true}', "id"],
+    ["a number beyond int64", '{"id":9223372036854775808}', "id"],
+    ["a whole number the double would round", '{"v":9007199254740993}', "v"],
+    ["text in a whole number", '{"id":"x"}', "id"],
+    ["a list in a structure", '{"s":[1]}', "s"],
+  ])("%s fails that file alone, with line and column", async (_, bad, column) => {
+    const files = { "good.json": lines({ id: 1 }), "bad.json": `{"id":7}\n${bad}\n`, "also.json": lines({ id: 2 }) };
+    const { failures, rows, loaded } = await convertAll(work, ndjson(), files, { known });
+    expect(failures).toMatchObject([{ index: 1, reason: "TYPE_MISMATCH", line: 2, column }]);
+    expect(rows.map(({ id }) => id).sort()).toEqual([1n, 2n]);
+    expect(loaded).toEqual({ 0: 1, 2: 1 });
+  });
+
+  test("a key that is always null is no column, and no obstacle", async () => {
+    const { failures, rows, schema } = await convertAll(
+      work,
+      ndjson(),
+      { "a.json": '{"id":1,"nil":null,"s":{"a":2,"z":null}}\n' },
+      { known },
+    );
+    expect(failures).toEqual([]);
+    expect(schema).toEqual(known);
+    expect(rows[0]).toMatchObject({ id: 1n, s: { a: 2n } });
+  });
+
+  test("a key that differs from the table's column only by case fills it", async () => {
+    const { rows, failures, schema } = await convertAll(work, ndjson(), { "a.json": '{"ID":1,"V":2.5}\n' }, { known });
+    expect(failures).toEqual([]);
+    expect(schema).toEqual(known);
+    expect(rows[0]).toMatchObject({ id: 1n, v: 2.5 });
+  });
+
+  test("two spellings of one key fail the file that has the second", async () => {
+    const files = { "a.json": '{"id":1}\n', "b.json": '{"id":2,"Id":3}\n' };
+    const { rows, failures } = await convertAll(work, ndjson(), files, { known });
+    expect(failures).toMatchObject([{ index: 1, reason: "KEY_COLLISION", column: "Id" }]);
+    expect(rows).toHaveLength(1);
+  });
+});
+
+describe("shapes of documents", () => {
+  test("an array, one object, pretty-printed, concatenated and line by line are all records", async () => {
+    const files = {
+      "array.json": '[{"id":1},\n {"id":2}]',
+      "one.json": '\n{\n  "id": 3\n}\n',
+      "concatenated.json": '{"id":4}{"id":5} {"id":6}',
+      "lines.json": '{"id":7}\n{"id":8}\n',
+      "empty array.json": "[]",
+      "empty.json": " \n",
+    };
+    const { rows, loaded, failures } = await convertAll(work, json(), files);
+    expect(failures).toEqual([]);
+    expect(rows.map(({ id }) => Number(id)).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(loaded).toEqual({ 0: 2, 1: 1, 2: 3, 3: 2, 4: 0, 5: 0 });
+  });
+
+  test("records under a path are loaded, what lies beside them is not", async () => {
+    const files = {
+      "a.json": '{"meta":{"v":1},"data":{"n":2,"items":[{"id":1,"x":{"y":"z"}},{"id":2}]}}',
+      "b.json": '{"data":{"items":[]}}',
+      "c.json": '{"data":{"items":[{"id":3}],"other":[{"id":9}]},"more":null}',
+    };
+    for (const known of [undefined, schemaOf([{ name: "id", type: "long" }])]) {
+      const { rows, loaded, failures } = await convertAll(
+        work,
+        json("data.items"),
+        files,
+        known === undefined ? {} : { known },
+      );
+      expect(failures).toEqual([]);
+      expect(rows.map(({ id }) => Number(id)).sort()).toEqual([1, 2, 3]);
+      expect(loaded).toEqual({ 0: 2, 1: 0, 2: 1 });
+    }
+  });
+
+  test("a document without the path, or with no list there, is refused", async () => {
+    const files = {
+      "good.json": '{"Records":[{"id":1}]}',
+      "none.json": '{"records":[{"id":2}]}',
+      "object.json": '{"Records":{"id":3}}',
+    };
+    const { rows, failures } = await convertAll(work, json("Records"), files);
+    expect(rows).toEqual([{ id: 1n }]);
+    expect(failures.map(({ index, reason }) => [index, reason]).sort()).toEqual([
+      [1, "RECORDS_NOT_FOUND"],
+      [2, "RECORDS_NOT_FOUND"],
+    ]);
+  });
+
+  test("an NDJSON file large enough to be read by several threads keeps every row, and its line numbers", async () => {
+    const line = (id: number) => `${JSON.stringify({ id, text: "x".repeat(200) })}\n`;
+    const text = Array.from({ length: 50_000 }, (_, id) => line(id)).join("");
+    const known = schemaOf([
+      { name: "id", type: "long" },
+      { name: "text", type: "string" },
+    ]);
+    const whole = await convertAll(work, ndjson(), { "big.json": text }, { known });
+    expect(whole.rows).toHaveLength(50_000);
+    expect(new Set(whole.rows.map(({ id }) => id)).size).toBe(50_000);
+    const broken = await convertAll(
+      work,
+      ndjson(),
+      { "big.json": `${text}{"id":1.5}\n`, "small.json": line(1) },
+      { known },
+    );
+    expect(broken.failures).toMatchObject([{ index: 0, line: 50_001, column: "id" }]);
+    expect(broken.rows).toHaveLength(1);
+    const cut = await convertAll(work, ndjson(), { "big.json": `${text}{"id":1`, "small.json": line(1) }, { known });
+    expect(cut.failures).toMatchObject([{ index: 0, reason: "MALFORMED_JSON", line: 50_001 }]);
+  });
+});
+
+describe("files that are no JSON records", () => {
+  test("fail alone, with the line and without their content", async () => {
+    const files = {
+      "good.json": '{"id":1}\n',
+      "broken.json": '{"id":1}\n{"id":SECRET}\n',
+      "cut.json": '{"id":1}\n{"id":',
+      "text.json": "hello\n",
+      "scalar.json": '{"id":1}\n5\n',
+      "twice.json": '{"id":1,"id":2}\n',
+      "also.json": '{"id":2}\n',
+    };
+    const { rows, failures, loaded } = await convertAll(work, ndjson(), files);
+    expect(failures.map(({ index, reason, line }) => [index, reason, line]).sort()).toEqual([
+      [1, "MALFORMED_JSON", 2],
+      [2, "MALFORMED_JSON", 2],
+      [3, "NOT_JSON_RECORDS", 1],
+      [4, "NOT_JSON_RECORDS", undefined],
+      [5, "DUPLICATE_KEY", undefined],
+    ]);
+    expect(JSON.stringify(failures)).not.toContain("SECRET");
+    expect(rows).toHaveLength(2);
+    expect(loaded).toEqual({ 0: 1, 6: 1 });
+  });
+
+  test("the same files fail when the table is there", async () => {
+    const known = schemaOf([{ name: "id", type: "long" }]);
+    const files = {
+      "good.json": '{"id":1}\n',
+      "broken.json": '{"id":1}\n{"id":x}\n',
+      "scalar.json": '{"id":1}\n5\n',
+      "twice.json": '{"id":1,"id":2}\n',
+    };
+    const { rows, failures } = await convertAll(work, ndjson(), files, { known });
+    expect(failures.map(({ index }) => index).sort()).toEqual([1, 2, 3]);
+    expect(rows).toEqual([{ id: 1n }]);
+  });
+
+  test("ten thousand nested lists neither crash nor hang", async () => {
+    const deep = `${"[".repeat(10_000)}${"]".repeat(10_000)}`;
+    const { failures, loaded } = await convertAll(work, ndjson(), {
+      "deep.json": `{"a":${deep}}\n`,
+      "open.json": `{"a":${"[".repeat(10_000)}\n`,
+      "good.json": '{"b":1}\n',
+    });
+    expect(loaded).toMatchObject({ 2: 1 });
+    expect(failures.map(({ index }) => index)).toContain(1);
+  });
+});
