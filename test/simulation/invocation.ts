@@ -36,16 +36,17 @@ export class Invocation {
   async pause(where: string): Promise<void> {
     const world = this.#world;
     const { crash, zombie } = this.#rates();
-    if (this.#dead || world.chance(crash)) return this.#die(where);
+    if (this.#dead || world.chance(crash)) return this.die(where);
     const delayMs = world.chance(zombie) ? world.upTo(this.#endMs - world.now()) : world.upTo(LATENCY_MAX_MS);
-    if (world.now() + delayMs >= this.#endMs) return this.#die(where);
+    if (world.now() + delayMs >= this.#endMs) return this.die(where);
     await world.sleep(delayMs);
   }
 
-  #die(where: string): Promise<void> {
+  /** The end: nothing that awaits this goes on. */
+  die(where: string): Promise<never> {
     if (!this.#dead) this.#world.note(`${this.name} dies at ${where}`);
     this.#dead = true;
-    return new Promise(() => undefined);
+    return new Promise<never>(() => undefined);
   }
 
   /** The port as this invocation sees it. Methods that return an async iterable pause once, before the first item. */

@@ -14,7 +14,7 @@ export interface Version {
   readonly key: string;
   readonly etag: string;
   readonly lines: readonly string[];
-  readonly kind: "good" | "bad" | "empty";
+  readonly kind: "good" | "bad" | "poison" | "empty";
 }
 
 const KEYS_PER_PREFIX = 5;
@@ -65,9 +65,9 @@ export class Landing {
     const count = world.chance(0.08) ? 0 : 1 + world.upTo(4);
     const column = world.chance(0.15) ? `@c${world.upTo(3)}` : "";
     const lines = Array.from({ length: count }, (_, n) => `${key}#${serial}#${n}${column}`);
-    if (world.chance(0.1)) lines.push(world.pick(["BAD", `LATE#${serial}`]));
-    const kind = lines.length === 0 ? "empty" : lines.length > count ? "bad" : "good";
-    return { key, etag: etagOf(lines.join("\n")), lines, kind };
+    if (world.chance(0.03)) lines.push("POISON", `${serial}`);
+    else if (world.chance(0.1)) lines.push(world.pick(["BAD", `LATE#${serial}`]));
+    return { key, etag: etagOf(lines.join("\n")), lines, kind: kindOf(lines) };
   }
 
   /** The bytes of an earlier version, uploaded again. */
@@ -105,4 +105,10 @@ export class Landing {
       world.at(world.now() + delayMs, () => this.#deliver(body));
     }
   }
+}
+
+function kindOf(lines: readonly string[]): Version["kind"] {
+  if (lines.includes("POISON")) return "poison";
+  if (lines.some((line) => line === "BAD" || line.startsWith("LATE"))) return "bad";
+  return lines.length === 0 ? "empty" : "good";
 }

@@ -37,12 +37,18 @@ interface Added {
 
 class RowConversion implements Conversion {
   readonly #added: Added[] = [];
+  readonly #die: () => Promise<never>;
+
+  constructor(die: () => Promise<never>) {
+    this.#die = die;
+  }
 
   async add(source: Source, body: AsyncIterable<Uint8Array>): Promise<SourceFailure | undefined> {
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();
     const lines = text.split("\n").filter((line) => line !== "");
+    if (lines.includes("POISON")) return this.#die();
     const bad = lines.indexOf("BAD");
     if (bad >= 0) return { index: source.index, reason: "MALFORMED", message: `line ${bad + 1}`, line: bad + 1 };
     this.#added.push({ source, lines, bytes: text.length });
@@ -88,8 +94,15 @@ class RowConversion implements Conversion {
 }
 
 export class RowConverter implements Converter {
+  readonly #die: () => Promise<never>;
+
+  /** `die`: what a source does to its function that is too much for it. */
+  constructor(die: () => Promise<never> = () => Promise.reject(new Error("poison"))) {
+    this.#die = die;
+  }
+
   async start(_job: ConversionJob): Promise<Conversion> {
-    return new RowConversion();
+    return new RowConversion(this.#die);
   }
 }
 

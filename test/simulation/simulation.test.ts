@@ -6,11 +6,14 @@ import { simulate } from "./simulation.ts";
 
 const SEEDS_FOR_A_SABOTAGE = 500;
 
-/** Seeds that once found a bug, and what it was. */
+/**
+ * Seeds that fail on a bug that once was there. A change to the simulation deals every seed new cards: put the bug back, look for
+ * seeds that find it again, and list those.
+ */
 const KEPT_SEEDS: readonly (readonly [number, string])[] = [
-  [8, "a lost response to opening a batch, answered after its lease, was taken for a stolen batch id"],
-  [34, "batches settled by another committer were taken for missing because the table had been read before them"],
-  [41, "the same race, with crashes"],
+  [99, "a lost response to opening a batch, answered after its lease, was taken for a stolen batch id"],
+  [38, "batches settled by another committer were taken for missing because the table had been read before them"],
+  [46, "the same race, without a crash"],
 ];
 
 describe("the simulation", () => {

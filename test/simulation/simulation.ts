@@ -174,7 +174,8 @@ class Simulation {
     const honest = new PointerCatalog({ store, pointer, clock: world, random: world.random });
     const catalog = this.#saboteur.catalog(honest, this.#ledger);
     const queues = invocation.wrap("queues", this.#queues);
-    return { clock: world, random: world.random, store, ledger, catalog, queues, converter: new RowConverter() };
+    const converter = new RowConverter(() => invocation.die("a poison file"));
+    return { clock: world, random: world.random, store, ledger, catalog, queues, converter };
   }
 
   async #loader(): Promise<void> {
