@@ -119,9 +119,11 @@ class Simulation {
         end,
         () => this.#foreigner(),
       );
-    await world.runUntil(end);
+    const isOver = () => this.#problems.length > 0;
+    await world.runUntil(end, isOver);
     this.#calm = true;
-    await world.runUntil(end + CALM_MS);
+    await world.runUntil(end + CALM_MS, isOver);
+    if (isOver()) return;
     this.#problems.push(
       ...checkRun({
         store: this.#store,

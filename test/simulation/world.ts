@@ -63,10 +63,11 @@ export class World implements Clock {
     return new Promise((resolve) => this.at(this.#nowMs + ms, resolve));
   }
 
-  /** Runs until nothing is due before `untilMs`, then sets the clock to it. */
-  async runUntil(untilMs: number): Promise<void> {
+  /** Runs until nothing is due before `untilMs`, or `isOver` says that there is no point in going on. */
+  async runUntil(untilMs: number, isOver: () => boolean): Promise<void> {
     for (;;) {
       await drained();
+      if (isOver()) return;
       const next = this.#due[0];
       if (next === undefined || next.atMs > untilMs) break;
       this.#due.shift();
