@@ -1,0 +1,159 @@
+// One table that Moraine writes, file by file, and what it must show at any moment: the rows of the files as they now are.
+
+import { isDeepStrictEqual } from "node:util";
+import { draftField } from "../../lambdas/adapters/converter/types.ts";
+import type { FormatOptions, Ingestion } from "../../lambdas/core/config.ts";
+import { currentSchema } from "../../lambdas/core/iceberg/metadata.ts";
+import type { DraftField } from "../../lambdas/core/iceberg/types.ts";
+import type { IngestionId } from "../../lambdas/core/ids.ts";
+import { DATABASE, type Moraine } from "./moraine.ts";
+import { type Predicate, select } from "./predicate.ts";
+import { asJsonText, type Column, canonRows, JSON_TEXT, type Row, renderCsv, renderNdjson } from "./rows.ts";
+
+/** What readers compare with. Rows name every column they have a value for; the others are null. */
+export interface Expectation {
+  readonly table: string;
+  readonly columns: readonly Column[];
+  readonly rows: readonly Row[];
+  /** Oldest first; the last one is current. */
+  readonly snapshots: readonly Shown[];
+  readonly predicates: readonly { readonly where: Predicate; readonly rows: readonly Row[] }[];
+  /** Findings of Moraine's own checker. */
+  readonly findings: readonly string[];
+  /** Ledger status and reason, by key. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+interface Shown {
+  readonly snapshotId: string;
+  readonly columns: readonly Column[];
+  readonly rows: readonly Row[];
+}
+
+interface SourceFile {
+  readonly key: string;
+  readonly body: string;
+  readonly rows: readonly Row[];
+}
+
+export interface TableOptions {
+  readonly name: string;
+  readonly format?: FormatOptions;
+  readonly partitionBy?: readonly string[];
+  readonly hints?: Readonly<Record<string, string>>;
+}
+
+const NDJSON: FormatOptions = { type: "ndjson" };
+
+export function ingestionOf({ name, format = NDJSON, partitionBy = [], hints = {} }: TableOptions): Ingestion {
+  return {
+    id: name as IngestionId,
+    source: { bucket: "landing", prefix: `${name}/`, include: [], exclude: [] },
+    format,
+    compression: "auto",
+    target: { database: DATABASE, table: name, partitionBy, targetFileSizeBytes: 128 * 1024 * 1024, properties: {} },
+    schema: { policy: "evolve", hints },
+    onOverwrite: "replace",
+    lineage: true,
+    batch: { filesMax: 100, bytesMax: 1e9 },
+  };
+}
+
+export class WrittenTable {
+  readonly name: { readonly database: string; readonly table: string };
+  readonly #moraine: Moraine;
+  readonly #ingestion: Ingestion;
+  readonly #rows = new Map<string, readonly Row[]>();
+  readonly #shown: Shown[] = [];
+
+  constructor(moraine: Moraine, options: TableOptions) {
+    this.#moraine = moraine;
+    this.#ingestion = ingestionOf(options);
+    this.name = { database: DATABASE, table: options.name };
+    moraine.register(this.#ingestion);
+  }
+
+  /** Loads and commits these files, each rendered from its rows. A file of an earlier write is replaced. */
+  async write(columns: readonly Column[], files: Readonly<Record<string, readonly Row[]>>): Promise<void> {
+    const render = this.#ingestion.format.type === "csv" ? renderCsv : renderNdjson;
+    const bodies = Object.entries(files).map(([key, rows]) => ({ key, rows, body: render(columns, rows) }));
+    await this.#land(bodies);
+    await this.#commit(asDeclared(await this.#fields(), columns, this.name.table));
+  }
+
+  /** Files whose records were written by somebody else: what they must show follows from the records and the table's types. */
+  async writeRecords(files: readonly SourceFile[]): Promise<void> {
+    await this.#land(files);
+    const columns = (await this.#fields()).map(asJsonText);
+    for (const [uri, rows] of this.#rows) this.#rows.set(uri, canonRows(rows, columns));
+    await this.#commit(columns);
+  }
+
+  async #land(files: readonly SourceFile[]): Promise<void> {
+    const landed = new Map<string, { readonly rows: readonly Row[]; readonly lineage: Row }>();
+    for (const { key, body, rows } of files) {
+      const { uri, modifiedMs } = await this.#moraine.put(`${this.#ingestion.id}/${key}`, body);
+      landed.set(uri, { rows, lineage: { _file_path: uri, _file_modified_at: canonMs(modifiedMs) } });
+    }
+    const { atMs, report } = await this.#moraine.load();
+    if (report.outcomes.loaded !== files.length) throw new Error(JSON.stringify(this.#moraine.files(this.name.table)));
+    for (const [uri, { rows, lineage }] of landed) {
+      const shown = rows.map((row) => ({ ...row, ...lineage, _ingested_at: canonMs(atMs) }));
+      this.#rows.set(uri, shown);
+    }
+  }
+
+  async #commit(columns: readonly Column[]): Promise<void> {
+    const metadata = await this.#moraine.commit(this.name);
+    const snapshotId = String(metadata["current-snapshot-id"]);
+    this.#shown.push({ snapshotId, columns, rows: this.#now() });
+  }
+
+  /** A file that cannot be loaded: its rows must not show, and nobody else's must go. */
+  async writeRefused(key: string, body: string): Promise<void> {
+    await this.#moraine.put(`${this.#ingestion.id}/${key}`, body);
+    const { report } = await this.#moraine.load();
+    if (report.outcomes.failed !== 1) throw new Error(`${key} was not refused: ${JSON.stringify(report.outcomes)}`);
+  }
+
+  async expectation(predicates: readonly Predicate[] = []): Promise<Expectation> {
+    const metadata = await this.#moraine.metadata(this.name);
+    const kept = new Set(metadata.snapshots.map((snapshot) => String(snapshot["snapshot-id"])));
+    const shown = this.#shown.at(-1);
+    if (shown === undefined) throw new Error(`${this.name.table} was never written`);
+    return {
+      table: this.name.table,
+      columns: shown.columns,
+      rows: this.#now(),
+      snapshots: this.#shown.filter(({ snapshotId }) => kept.has(snapshotId)),
+      predicates: predicates.map((where) => ({ where, rows: select(this.#now(), shown.columns, where) })),
+      findings: await this.#moraine.verify(this.name),
+      files: this.#moraine.files(this.name.table),
+    };
+  }
+
+  #now(): Row[] {
+    return [...this.#rows.values()].flat();
+  }
+
+  async #fields(): Promise<DraftField[]> {
+    return currentSchema(await this.#moraine.metadata(this.name)).fields.map(draftField);
+  }
+}
+
+/** The table's columns; those that were declared must have become what they were declared to be. */
+function asDeclared(fields: readonly DraftField[], declared: readonly Column[], table: string): Column[] {
+  const types = new Map(declared.map(({ name, type }) => [name, type]));
+  return fields.map(({ name, type }) => {
+    const wanted = types.get(name) ?? type;
+    const stored = wanted === JSON_TEXT ? "string" : wanted;
+    if (!isDeepStrictEqual(stored, type)) {
+      throw new Error(`${table}.${name} became ${JSON.stringify(type)}, not ${JSON.stringify(stored)}`);
+    }
+    return { name, type: wanted };
+  });
+}
+
+function canonMs(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, -1)}000Z`;
+}
