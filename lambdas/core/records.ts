@@ -268,8 +268,9 @@ export function readFile(item: LedgerItem): FileRecord {
 }
 
 export function readBatch(item: LedgerItem): BatchRecord {
-  const plain = readBody<BatchRecord & { packed: Uint8Array }>(item, "batch", ["table", "batch", "state", "packed"]);
-  const { packed, ...rest } = plain;
+  const names = ["table", "batch", "state", "packed"];
+  const plain = readBody<BatchRecord & { packed: Uint8Array; fileCount: number }>(item, "batch", names);
+  const { packed, fileCount: _forPeople, ...rest } = plain;
   const { intends, staged } = unpack(packed) as Pick<BatchRecord, "intends" | "staged">;
   return { ...rest, intends, ...(staged === undefined ? {} : { staged }) };
 }
