@@ -12,9 +12,13 @@ type SourceTextJson = {
 const sourceTextJson = JSON as unknown as SourceTextJson;
 
 const INTEGER = /^-?\d+$/;
+/** 2^53 has 16 digits. */
+const LONG_DIGITS = /\d{16,}/g;
 
 export function parseJson(text: string): unknown {
   try {
+    // A reviver is called for every value; metadata of our own tables holds no integer that needs it.
+    if (!mayHoldUnsafeInteger(text)) return JSON.parse(text);
     return sourceTextJson.parse(text, (_key, value, { source }) =>
       typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && INTEGER.test(source)
         ? BigInt(source)
@@ -23,6 +27,11 @@ export function parseJson(text: string): unknown {
   } catch (error) {
     throw new MoraineError("Corrupt", "not a JSON document", { length: text.length }, error);
   }
+}
+
+/** Digits inside a string or a fraction may say yes in vain. */
+function mayHoldUnsafeInteger(text: string): boolean {
+  return text.matchAll(LONG_DIGITS).some(([digits]) => !Number.isSafeInteger(Number(digits)));
 }
 
 export function formatJson(value: unknown): string {

@@ -19,6 +19,17 @@ describe("lossless JSON", () => {
     );
   });
 
+  it("changes form exactly where numbers stop being exact", () => {
+    expect(parseJson("[9007199254740991,-9007199254740991]")).toEqual([2 ** 53 - 1, 1 - 2 ** 53]);
+    expect(parseJson("[9007199254740992,-9007199254740992]")).toEqual([2n ** 53n, -(2n ** 53n)]);
+    expect(parseJson('{"a":9007199254740993,"b":1234567890123456,"c":0.1234567890123456,"d":1e30}')).toEqual({
+      a: 9_007_199_254_740_993n,
+      b: 1_234_567_890_123_456,
+      c: 0.1234567890123456,
+      d: 1e30,
+    });
+  });
+
   it("means the same to other JSON readers before and after", () => {
     fc.assert(
       fc.property(fc.json(), (json) => {
