@@ -2,14 +2,13 @@
 
 import { mkdir } from "node:fs/promises";
 import { MoraineError } from "../../core/errors.ts";
+import { UNPARTITIONED } from "../../core/iceberg/partition.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
 import type { ConvertedFile } from "../../core/ports.ts";
 import type { Session } from "./engine.ts";
 import { ident, literal } from "./sql.ts";
 import { duckType } from "./types.ts";
 import { describeFiles, writeDataFiles } from "./write.ts";
-
-const UNPARTITIONED = { "spec-id": 0, fields: [] };
 
 export async function writeEqualityDeletes(
   session: Session,

@@ -4,6 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { MoraineError } from "../../core/errors.ts";
+import { UNPARTITIONED } from "../../core/iceberg/partition.ts";
 import { sameSchema } from "../../core/iceberg/schema.ts";
 import type { PartitionSpec, Schema } from "../../core/iceberg/types.ts";
 import type {
@@ -109,9 +110,9 @@ class DuckDbConversion implements Conversion {
     }
   }
 
-  async inspect(known: Schema | undefined, spec?: PartitionSpec): Promise<Inspection> {
-    const ready = known !== undefined && spec !== undefined && this.#context.job.format.type.endsWith("json");
-    if (ready && (await this.#convertAhead(known, spec))) {
+  async inspect(known: Schema | undefined, spec: PartitionSpec = UNPARTITIONED): Promise<Inspection> {
+    const ahead = known !== undefined && this.#context.job.format.type.endsWith("json");
+    if (ahead && (await this.#convertAhead(known, spec))) {
       return { fields: known.fields.filter(({ name }) => !LINEAGE_NAMES.has(name)).map(draftField), failures: [] };
     }
     const inspection = await this.#reader.inspect(this.#good(), known);
@@ -121,7 +122,7 @@ class DuckDbConversion implements Conversion {
 
   async convert(schema: Schema, spec: PartitionSpec): Promise<ConversionResult> {
     const ahead = this.#ready;
-    if (ahead !== undefined && sameSchema(ahead.schema, schema) && ahead.spec["spec-id"] === spec["spec-id"]) {
+    if (ahead !== undefined && sameSchema(ahead.schema, schema) && sameSpec(ahead.spec, spec)) {
       return this.#result(ahead.attempt, []);
     }
     const { outcome, failures } = await isolate(this.#context.session, this.#reader, this.#good(), schema, (sources) =>
@@ -190,6 +191,10 @@ class DuckDbConversion implements Conversion {
   #good(): SpooledSource[] {
     return this.#sources.filter(({ source }) => !this.#failed.has(source.index));
   }
+}
+
+function sameSpec(a: PartitionSpec, b: PartitionSpec): boolean {
+  return JSON.stringify(a.fields) === JSON.stringify(b.fields);
 }
 
 function readerOf(context: ReaderContext): FormatReader {

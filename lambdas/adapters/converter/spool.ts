@@ -3,10 +3,11 @@
 // Plain bytes are written as they come (one large write at a time, while the next chunks arrive).
 
 import { type FileHandle, open, writeFile } from "node:fs/promises";
-import { Readable } from "node:stream";
+import { Readable, type Transform } from "node:stream";
 import { createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { Compression } from "../../core/config.ts";
 import { overwrite } from "./slots.ts";
+import { framesOf, isSingleFrame } from "./zstd-frames.ts";
 
 export interface SpoolLimits {
   /** Bytes this source may take on disk. */
@@ -79,6 +80,7 @@ function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefin
   try {
     const limit = { maxOutputLength: Math.min(SMALL_BYTES * 32, options.sizeBytesMax) };
     if (found === "gzip") plain = gunzipSync(bytes, limit);
+    if (found === "zstd" && !isSingleFrame(bytes)) return undefined;
     if (found === "zstd") plain = zstdDecompressSync(bytes, limit);
   } catch {
     return undefined;
@@ -145,21 +147,27 @@ async function* inflate(
   compressed: AsyncIterable<Uint8Array>,
   format: "gzip" | "zstd",
 ): AsyncGenerator<Uint8Array> {
-  const inflater = format === "gzip" ? createGunzip() : createZstdDecompress();
-  const input = Readable.from(compressed, { objectMode: true });
-  input.on("error", (error) => inflater.destroy(error));
   try {
-    for await (const chunk of input.pipe(inflater)) yield chunk as Uint8Array;
+    if (format === "gzip") yield* through(compressed, createGunzip());
+    else for await (const frame of framesOf(compressed)) yield* through(frame, createZstdDecompress());
   } catch (error) {
     if (body.failure !== undefined) throw body.failure;
-    const code = (error as { code?: string }).code ?? "";
-    const cut = code === "Z_BUF_ERROR" || /unexpected end/.test(String(error));
+    if (error instanceof SpoolError) throw error;
+    const cut = (error as { code?: string }).code === "Z_BUF_ERROR" || /unexpected end|incomplete/i.test(String(error));
     throw cut
       ? new SpoolError(
           "TRUNCATED",
           `${format} data ends before its end after ${body.bytes} bytes; upload the file again`,
         )
       : new SpoolError("CORRUPT_COMPRESSION", `${format} data is damaged; upload the file again`);
+  }
+}
+
+async function* through(compressed: AsyncIterable<Uint8Array>, inflater: Transform): AsyncGenerator<Uint8Array> {
+  const input = Readable.from(compressed, { objectMode: true });
+  input.on("error", (error) => inflater.destroy(error));
+  try {
+    for await (const chunk of input.pipe(inflater)) yield chunk as Uint8Array;
   } finally {
     input.destroy();
     inflater.destroy();

@@ -3,6 +3,7 @@
 import type { DuckDBValue } from "@duckdb/node-api";
 import { decimalOf, fixedLengthOf } from "../../core/iceberg/type-text.ts";
 import type { PrimitiveType, Value } from "../../core/iceberg/types.ts";
+import { BOUND_LENGTH } from "../../core/iceberg/values.ts";
 
 export function icebergValue(type: PrimitiveType, value: DuckDBValue): Value | null {
   if (value === null) return null;
@@ -36,14 +37,14 @@ export function icebergValue(type: PrimitiveType, value: DuckDBValue): Value | n
 export function boundOfText(type: PrimitiveType, text: string): Value | undefined {
   switch (type) {
     case "boolean":
-      return text === "true" ? true : text === "false" ? false : undefined;
+      return text === "1" ? true : text === "0" ? false : undefined;
     case "int":
       return /^-?\d+$/.test(text) ? Number(text) : undefined;
     case "long":
       return /^-?\d+$/.test(text) ? BigInt(text) : undefined;
     case "string":
-      // A replacement character: bytes that were no text.
-      return text.includes("\ufffd") || text.includes("\0") ? undefined : text;
+      // A replacement character: bytes that were no text. (DuckDB cuts at 256 bytes, bounds are made of the first code points.)
+      return text.slice(0, 2 * BOUND_LENGTH).includes("\ufffd") ? undefined : text;
     case "date": {
       const micros = microsOf(`${text} 00:00:00`);
       return micros === undefined ? undefined : Number(micros / 86_400_000_000n);

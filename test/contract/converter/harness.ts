@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { zstdDecompressSync } from "node:zlib";
 import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { DuckDbConverter } from "../../../lambdas/adapters/converter/duckdb-converter.ts";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
@@ -62,6 +63,9 @@ export function jobOf(format: FormatOptions, changes: Partial<ConversionJob> = {
   };
 }
 
+/** hyparquet brings snappy only; zstd is Node's own. */
+const compressors = { ZSTD: (input: Uint8Array): Uint8Array => new Uint8Array(zstdDecompressSync(input)) };
+
 export type Bytes = string | Uint8Array;
 
 export async function* streamOf(bytes: Bytes, chunkBytes = 64 * 1024): AsyncGenerator<Uint8Array> {
@@ -105,7 +109,7 @@ export interface Converted {
 
 /** A first load (or, with `known`, a load into a table that is there), as core does it. */
 export async function convertAll(
-  { converter, directory }: Scratch,
+  { converter }: Scratch,
   job: ConversionJob,
   files: Readonly<Record<string, Bytes>>,
   options: { readonly known?: Schema; readonly spec?: (schema: Schema) => PartitionSpec } = {},
@@ -116,8 +120,8 @@ export async function convertAll(
     const { known } = options;
     const inspection = await conversion.inspect(known, known && (options.spec?.(known) ?? UNPARTITIONED));
     const schema = known === undefined ? schemaOf(inspection.fields, job.lineage) : grown(known, inspection.fields);
-    const result = await conversion.convert(schema, options.spec?.(schema) ?? UNPARTITIONED);
-    const rows = await rowsOf(result.files, directory);
+    const result = await kept(await conversion.convert(schema, options.spec?.(schema) ?? UNPARTITIONED));
+    const rows = await rowsOf(result.files);
     return {
       inspection,
       schema,
@@ -131,6 +135,13 @@ export async function convertAll(
   }
 }
 
+/** Bodies are gone once the conversion is closed; tests look at them later. */
+async function kept(result: ConversionResult): Promise<ConversionResult> {
+  const files: ConvertedFile[] = [];
+  for (const file of result.files) files.push({ ...file, body: await bytesOf(file) });
+  return { ...result, files };
+}
+
 export async function bytesOf(file: ConvertedFile): Promise<Buffer> {
   if (file.body instanceof Uint8Array) return Buffer.from(file.body);
   const chunks: Uint8Array[] = [];
@@ -138,13 +149,12 @@ export async function bytesOf(file: ConvertedFile): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-export async function rowsOf(files: readonly ConvertedFile[], _directory: string): Promise<Record<string, unknown>[]> {
-  const { compressors } = await import("./zstd.ts");
+export async function rowsOf(files: readonly ConvertedFile[]): Promise<Record<string, unknown>[]> {
   const rows: Record<string, unknown>[] = [];
   for (const file of files) {
     const bytes = await bytesOf(file);
     const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-    rows.push(...(await parquetReadObjects({ file: buffer, compressors })));
+    for (const row of await parquetReadObjects({ file: buffer, compressors })) rows.push(row);
   }
   return rows;
 }
