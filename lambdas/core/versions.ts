@@ -14,7 +14,9 @@ export function relateVersions(known: ObjectVersion, seen: ObjectVersion): Versi
 /** Whether `seen` was written after `known`, also when the bytes are the same. Doubt is answered by `true`. */
 export function isLater(known: ObjectVersion, seen: ObjectVersion): boolean {
   if (known.sequencer !== undefined && seen.sequencer !== undefined) {
-    return compareSequencers(known.sequencer, seen.sequencer) < 0;
+    const order = compareSequencers(known.sequencer, seen.sequencer);
+    // S3 never gives one key the same sequencer twice; stores that imitate it may send a constant.
+    if (order !== 0) return order < 0;
   }
   return wholeSecond(seen.timeMs) >= wholeSecond(known.timeMs);
 }

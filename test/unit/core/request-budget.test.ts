@@ -34,7 +34,7 @@ test("2,000 small files in batches of 500 cost one GET and two ledger writes eac
   const committing = calls(harness);
   console.log("loading", JSON.stringify(loading), "committing", JSON.stringify(committing));
 
-  // Per batch: item opened and sealed, head read, table read once, two hints at most.
+  // Per batch: its item opened and sealed, the head and the table read, one hint.
   expect(loading.ledger).toEqual({ write: FILES + 2 * BATCHES, read: BATCHES });
   expect(loading.store["get"]).toBe(FILES + BATCHES);
   expect(loading.store).not.toHaveProperty("list");

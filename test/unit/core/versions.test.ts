@@ -72,9 +72,17 @@ describe("two versions of one key", () => {
     expect(relateVersions(listed, event)).toBe("newer");
   });
 
+  test("with one sequencer, as imitations of S3 send it, are ordered by time: none is dropped as older by mistake", () => {
+    const known = version("a", { sequencer: "0055AED6DCD90281E5", timeMs: 10_000 });
+    const later = version("b", { sequencer: "0055AED6DCD90281E5", timeMs: 11_000 });
+    expect(relateVersions(known, later)).toBe("newer");
+    expect(relateVersions(later, known)).toBe("older");
+  });
+
   test("are never both older than the other, so one of them always gets its turn", () => {
+    const short = fc.stringMatching(/^0?[0-3]0?$/);
     const any = fc.record(
-      { etag: fc.constantFrom("a", "b"), sizeBytes: fc.nat(), timeMs: fc.nat({ max: 5_000 }), sequencer },
+      { etag: fc.constantFrom("a", "b"), sizeBytes: fc.nat(), timeMs: fc.nat({ max: 5_000 }), sequencer: short },
       { requiredKeys: ["etag", "sizeBytes", "timeMs"] },
     );
     fc.assert(
@@ -82,7 +90,11 @@ describe("two versions of one key", () => {
         expect(relateVersions(a, b) === "older" && relateVersions(b, a) === "older").toBe(false);
         expect(relateVersions(a, b) === "same").toBe(relateVersions(b, a) === "same");
         expect(relateVersions(a, a)).toBe("same");
-        if (a.sequencer !== undefined && b.sequencer !== undefined) {
+        if (
+          a.sequencer !== undefined &&
+          b.sequencer !== undefined &&
+          compareSequencers(a.sequencer, b.sequencer) !== 0
+        ) {
           expect(isLater(a, b) && isLater(b, a)).toBe(false);
         }
       }),
