@@ -49,7 +49,8 @@ export async function attempt(
     await rm(directory, { recursive: true, force: true });
     throw error;
   } finally {
-    if (staged) await session.run(`DROP TABLE IF EXISTS ${STAGE}`);
+    // The table is gone by itself when the instance is.
+    if (staged) await session.run(`DROP TABLE IF EXISTS ${STAGE}`).catch(() => undefined);
   }
 }
 

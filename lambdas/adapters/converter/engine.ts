@@ -1,8 +1,8 @@
-// The DuckDB library: loaded at first use, one instance per process, locked into the work directory.
-// Loading goes through `require`, because the native binding lies in a Lambda layer and only `require` looks at NODE_PATH.
+// The DuckDB library: one instance per process, locked into the work directory.
+// The bundle puts lib/duckdb-native.cjs in the package's place, which finds it, with its native binding, in Lambda's layer.
 // A fatal error poisons a whole instance ("database has been invalidated"), so the next conversion gets a new one.
 
-import { createRequire } from "node:module";
+import * as library from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBInstance, DuckDBType, DuckDBValue, JS } from "@duckdb/node-api";
 import { MoraineError } from "../../core/errors.ts";
 import { literal } from "./sql.ts";
@@ -16,14 +16,8 @@ export interface EngineOptions {
   readonly diskBytesMax: number;
 }
 
-type DuckDbModule = typeof import("@duckdb/node-api");
-
-let loaded: DuckDbModule | undefined;
-
-export function duckdb(): DuckDbModule {
-  // In a CommonJS bundle `import.meta` is empty and `__filename` is there.
-  loaded ??= createRequire(import.meta.url ?? __filename)("@duckdb/node-api") as DuckDbModule;
-  return loaded;
+export function duckdb(): typeof library {
+  return library;
 }
 
 export class Engine {
@@ -38,18 +32,22 @@ export class Engine {
   }
 
   async connect(): Promise<Session> {
-    this.#instance ??= this.#open();
-    const instance = this.#instance;
-    try {
-      return new Session(await (await instance).connect(), () => this.#discard(instance));
-    } catch (error) {
-      this.#discard(instance);
-      throw new MoraineError("Unavailable", "duckdb did not start", { workDir: this.#options.workDir }, error);
-    }
+    const open = () => this.#connect();
+    return new Session(open, await open());
   }
 
-  #discard(instance: Promise<DuckDBInstance>): void {
-    if (this.#instance === instance) this.#instance = undefined;
+  async #connect(): Promise<Connected> {
+    this.#instance ??= this.#open();
+    const instance = this.#instance;
+    const discard = () => {
+      if (this.#instance === instance) this.#instance = undefined;
+    };
+    try {
+      return { connection: await (await instance).connect(), discard };
+    } catch (error) {
+      discard();
+      throw new MoraineError("Unavailable", "duckdb did not start", { workDir: this.#options.workDir }, error);
+    }
   }
 
   async #open(): Promise<DuckDBInstance> {
@@ -77,28 +75,34 @@ export class Engine {
   }
 }
 
-/** One connection: its temporary tables die with it. */
-export class Session {
-  readonly #connection: DuckDBConnection;
-  readonly #poisoned: () => void;
+interface Connected {
+  readonly connection: DuckDBConnection;
+  /** Lets go of the instance: the next connection is made to a new one. */
+  readonly discard: () => void;
+}
 
-  constructor(connection: DuckDBConnection, poisoned: () => void) {
-    this.#connection = connection;
-    this.#poisoned = poisoned;
+/** One connection: its temporary tables die with it. After a fatal error the next statement runs on a new instance. */
+export class Session {
+  readonly #open: () => Promise<Connected>;
+  #connected: Connected | undefined;
+
+  constructor(open: () => Promise<Connected>, connected: Connected) {
+    this.#open = open;
+    this.#connected = connected;
   }
 
   async run(sql: string): Promise<void> {
-    await this.#guard(() => this.#connection.run(sql));
+    await this.#guard((connection) => connection.run(sql));
   }
 
   /** All rows; int64 as bigint, decimals, dates and timestamps as DuckDB's own value classes. */
   async rows(sql: string): Promise<Record<string, DuckDBValue>[]> {
-    return this.#guard(async () => (await this.#connection.runAndReadAll(sql)).getRowObjects());
+    return this.#guard(async (connection) => (await connection.runAndReadAll(sql)).getRowObjects());
   }
 
   /** Rows in chunks, for results that do not fit in memory. */
   async *stream(sql: string): AsyncIterable<JS[][]> {
-    const result = await this.#guard(() => this.#connection.stream(sql));
+    const result = await this.#guard((connection) => connection.stream(sql));
     const chunks = result.yieldRowsJs();
     for (;;) {
       const next = await this.#guard(() => chunks.next());
@@ -109,21 +113,32 @@ export class Session {
 
   /** Columns of a query and their types, without its rows. */
   async columns(sql: string): Promise<{ readonly names: readonly string[]; readonly types: readonly DuckDBType[] }> {
-    const reader = await this.#guard(() => this.#connection.runAndReadAll(`SELECT * FROM (${sql}) LIMIT 0`));
+    const reader = await this.#guard((connection) => connection.runAndReadAll(`SELECT * FROM (${sql}) LIMIT 0`));
     return { names: reader.columnNames(), types: reader.columnTypes() };
   }
 
   close(): void {
-    this.#connection.closeSync();
+    this.#connected?.connection.closeSync();
+    this.#connected = undefined;
   }
 
-  async #guard<T>(action: () => Promise<T>): Promise<T> {
+  async #guard<T>(action: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+    this.#connected ??= await this.#open();
+    const { connection, discard } = this.#connected;
     try {
-      return await action();
+      return await action(connection);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      if (/^(INTERNAL|FATAL) Error/.test(text) || text.includes("database has been invalidated")) this.#poisoned();
+      if (isPoisoned(error)) {
+        discard();
+        this.close();
+      }
       throw error;
     }
   }
+}
+
+/** DuckDB refuses every statement after such an error. */
+export function isPoisoned(error: unknown): boolean {
+  const text = error instanceof Error ? error.message : String(error);
+  return /^(INTERNAL|FATAL) Error/.test(text) || text.includes("database has been invalidated");
 }

@@ -4,7 +4,7 @@
 import { MoraineError } from "../../core/errors.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
 import type { SourceFailure } from "../../core/ports.ts";
-import type { Session } from "./engine.ts";
+import { isPoisoned, type Session } from "./engine.ts";
 import { type FormatReader, failure, type SpooledSource } from "./format.ts";
 
 export async function isolate<T>(
@@ -16,6 +16,7 @@ export async function isolate<T>(
 ): Promise<{ readonly outcome: T; readonly failures: readonly SourceFailure[] }> {
   const failures: SourceFailure[] = [];
   let good = sources;
+  let poisoned = false;
   for (;;) {
     try {
       return { outcome: await attempt(good), failures };
@@ -24,6 +25,11 @@ export async function isolate<T>(
       const own = await reader.blame(good, schema);
       if (own.length === 0 && reader.fallback?.() === true) continue;
       const blamed = own.length > 0 ? own : await tryEach(session, reader, good, schema);
+      if (blamed.length === 0 && isPoisoned(error) && !poisoned) {
+        // Another conversion broke the instance both used.
+        poisoned = true;
+        continue;
+      }
       if (blamed.length === 0) throw unexplained(error, good.length);
       failures.push(...blamed);
       const bad = new Set(blamed.map(({ index }) => index));

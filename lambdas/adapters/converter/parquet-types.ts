@@ -96,7 +96,8 @@ export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): 
 
 function castPrimitive(value: string, from: DuckDBType, to: PrimitiveType): string {
   const { DuckDBTypeId: Id } = duckdb();
-  if (from.typeId === Id.VARCHAR) return castText(value, to);
+  // JSON is a VARCHAR by another name, which would be written with a logical type of its own.
+  if (from.typeId === Id.VARCHAR) return castText(`CAST(${value} AS VARCHAR)`, to);
   if (from.typeId === Id.BLOB && to === "string") return `decode(${value})`;
   const cast = `CAST(${value} AS ${duckType(to)})`;
   if (to === "string" || draftOfDuck(from) === to) return cast;

@@ -1,0 +1,199 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DraftField } from "../../../lambdas/core/iceberg/types.ts";
+import { addAll, convertAll, jobOf, type Scratch, schemaOf, scratch, UNPARTITIONED } from "./harness.ts";
+
+let work: Scratch;
+beforeAll(async () => {
+  work = await scratch();
+});
+afterAll(() => work.remove());
+
+const parquet = (changes: Parameters<typeof jobOf>[1] = {}) => jobOf({ type: "parquet" }, changes);
+const typesOf = (fields: readonly DraftField[]) => Object.fromEntries(fields.map(({ name, type }) => [name, type]));
+
+/** Source files are made by a DuckDB of the test's own. */
+async function parquetOf(select: string): Promise<Buffer> {
+  const connection = await (await DuckDBInstance.create(":memory:")).connect();
+  const path = `${work.directory}/made-${Math.abs(hash(select))}.parquet`;
+  await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet)`);
+  return readFileSync(path);
+}
+
+function hash(text: string): number {
+  let value = 0;
+  for (const char of text) value = (Math.imul(value, 31) + (char.codePointAt(0) ?? 0)) | 0;
+  return value;
+}
+
+describe("parquet sources", () => {
+  test("keep their types, and those Iceberg or Athena lack become the next that holds them", async () => {
+    const select = `SELECT 1::TINYINT a, 2::USMALLINT b, 3::UINTEGER c, 18446744073709551615::UBIGINT d, 1.5::FLOAT f, 2.5::DOUBLE g,
+      1.25::DECIMAL(10,2) h, DATE '2024-01-01' i, TIMESTAMP '2024-01-01 00:00:00.123456' j, TIMESTAMPTZ '2024-01-01 00:00:00+00' k,
+      TIMESTAMP_NS '2024-01-01 00:00:00.123456789' l, 'x' m, '\\x01\\xff'::BLOB n, uuid '123e4567-e89b-12d3-a456-426614174000' o,
+      TIME '10:00' p, 'e'::ENUM('e','f') q, '{"a":1}'::JSON r, {'x': 1, 'y': [1, 2]} s, MAP {'k': 1::BIGINT} t, true u, NULL::INTEGER v`;
+    const { inspection, rows, failures } = await convertAll(work, parquet(), { "a.parquet": await parquetOf(select) });
+    expect(failures).toEqual([]);
+    expect(typesOf(inspection.fields)).toEqual({
+      a: "int",
+      b: "int",
+      c: "long",
+      d: "decimal(20, 0)",
+      f: "float",
+      g: "double",
+      h: "decimal(10, 2)",
+      i: "date",
+      j: "timestamp",
+      k: "timestamptz",
+      l: "timestamp",
+      m: "string",
+      n: "binary",
+      o: "string",
+      p: "string",
+      q: "string",
+      r: "string",
+      s: {
+        type: "struct",
+        fields: [
+          { name: "x", type: "int" },
+          { name: "y", type: { type: "list", element: "int" } },
+        ],
+      },
+      t: { type: "map", key: "string", value: "long" },
+      u: "boolean",
+      v: "int",
+    });
+    expect(rows[0]).toMatchObject({
+      a: 1,
+      c: 3n,
+      h: 1.25,
+      m: "x",
+      o: "123e4567-e89b-12d3-a456-426614174000",
+      p: "10:00:00",
+      q: "e",
+    });
+    expect(rows[0]).toMatchObject({ r: '{"a":1}', s: { x: 1, y: [1, 2] }, t: { k: 1n }, u: true, v: null });
+  });
+
+  test("with different columns, orders and widths go into one table by name", async () => {
+    const known = schemaOf([
+      { name: "id", type: "long" },
+      { name: "s", type: { type: "struct", fields: [{ name: "a", type: "long" }] } },
+    ]);
+    const files = {
+      "1.parquet": await parquetOf("SELECT 1::INTEGER id, {'a': 1::INTEGER} s"),
+      "2.parquet": await parquetOf("SELECT {'b': 'x', 'a': 2::BIGINT} s, 2::BIGINT ID"),
+      "3.parquet": await parquetOf("SELECT 3::SMALLINT id, 'new' extra"),
+    };
+    const { rows, schema, failures, loaded } = await convertAll(work, parquet(), files, { known });
+    expect(failures).toEqual([]);
+    expect(schema.fields.map(({ name }) => name)).toEqual(["id", "s", "extra"]);
+    expect(rows).toContainEqual({ id: 1n, s: { a: 1n, b: null }, extra: null });
+    expect(rows).toContainEqual({ id: 2n, s: { a: 2n, b: "x" }, extra: null });
+    expect(rows).toContainEqual({ id: 3n, s: undefined, extra: "new" });
+    expect(loaded).toEqual({ 0: 1, 1: 1, 2: 1 });
+  });
+
+  test("whose values the table's narrower type cannot hold are refused, others of that type are taken", async () => {
+    const known = schemaOf([{ name: "n", type: "long" }]);
+    const files = {
+      "whole.parquet": await parquetOf("SELECT 2.0::DOUBLE n"),
+      "fraction.parquet": await parquetOf("SELECT 2.5::DOUBLE n"),
+      "text.parquet": await parquetOf("SELECT 'x' n"),
+    };
+    const conversion = await work.converter.start(parquet());
+    await addAll(conversion, files);
+    await conversion.inspect(known);
+    const { failures, loaded } = await conversion.convert(known, UNPARTITIONED);
+    expect(failures.map(({ index, reason }) => [index, reason])).toEqual([
+      [1, "TYPE_MISMATCH"],
+      [2, "TYPE_MISMATCH"],
+    ]);
+    expect(loaded).toMatchObject([{ index: 0, records: 1 }]);
+    await conversion.close();
+  });
+
+  test("cut off, empty, or no parquet at all fail alone", async () => {
+    const good = await parquetOf("SELECT i AS id, 'text ' || i AS t FROM range(5000) r(i)");
+    const damaged = Buffer.from(good);
+    damaged.fill(0xa5, 4, good.length >> 1);
+    const files = {
+      "good.parquet": good,
+      "cut.parquet": good.subarray(0, good.length - 200),
+      "text.parquet": "a,b\n1,2\n",
+      "damaged.parquet": damaged,
+      "empty.parquet": "",
+    };
+    const { loaded, failures, rows } = await convertAll(work, parquet(), files);
+    expect(failures.map(({ index, reason }) => [index, reason]).sort()).toEqual([
+      [1, "UNREADABLE_PARQUET"],
+      [2, "NOT_PARQUET"],
+      [3, "UNREADABLE_PARQUET"],
+    ]);
+    expect(loaded).toEqual({ 0: 5000, 4: 0 });
+    expect(rows).toHaveLength(5000);
+  });
+});
+
+const samples = new URL("../../../../shared/data/parquet-testing/", import.meta.url).pathname;
+
+describe("Apache's parquet-testing files", () => {
+  if (!existsSync(samples)) {
+    test("NOT RUN: ../shared/data/parquet-testing is not there", () => expect(existsSync(samples)).toBe(false));
+    return;
+  }
+  const files = (folder: string) => readdirSync(`${samples}${folder}`).filter((name) => name.endsWith(".parquet"));
+
+  test.each(files("data"))("%s is loaded with as many rows as DuckDB counts, or fails with a reason", async (name) => {
+    const bytes = readFileSync(`${samples}data/${name}`);
+    const { loaded, failures, result } = await convertAll(work, parquet(), { [name]: bytes });
+    const counted = await countOf(`${samples}data/${name}`);
+    if (failures.length > 0) {
+      expect(failures[0]?.message).toMatch(/; [a-z]/);
+      return;
+    }
+    expect(loaded[0]).toBe(counted);
+    expect(result.files.reduce((sum, { file }) => sum + file.recordCount, 0)).toBe(counted);
+  });
+
+  test("damaged files never take a good one with them", async () => {
+    const bad = files("bad_data").map((name) => [name, readFileSync(`${samples}bad_data/${name}`)] as const);
+    const good = await parquetOf("SELECT 7::BIGINT AS good_id");
+    const { loaded, failures, rows } = await convertAll(work, parquet(), {
+      ...Object.fromEntries(bad),
+      "good.parquet": good,
+    });
+    expect(loaded[bad.length]).toBe(1);
+    expect(rows.some((row) => row["good_id"] === 7n)).toBe(true);
+    expect(failures.length + Object.keys(loaded).length).toBe(bad.length + 1);
+    expect(failures.length).toBeGreaterThan(0);
+  });
+});
+
+describe("a file that breaks DuckDB's instance", () => {
+  const name = "shredded_variant/case-132.parquet";
+  if (!existsSync(`${samples}${name}`)) {
+    test("NOT RUN: ../shared/data/parquet-testing is not there", () => expect(existsSync(samples)).toBe(false));
+    return;
+  }
+
+  test("fails alone, its neighbours and the next conversion do not notice", async () => {
+    const [bad, good] = [readFileSync(`${samples}${name}`), await parquetOf("SELECT 1::BIGINT a")];
+    for (let round = 0; round < 2; round++) {
+      const { loaded, failures } = await convertAll(work, parquet(), {
+        "1.parquet": good,
+        "bad.parquet": bad,
+        "2.parquet": good,
+      });
+      expect(failures).toMatchObject([{ index: 1, reason: "UNREADABLE_PARQUET" }]);
+      expect(loaded).toEqual({ 0: 1, 2: 1 });
+    }
+  });
+});
+
+async function countOf(path: string): Promise<number> {
+  const connection = await (await DuckDBInstance.create(":memory:")).connect();
+  const reader = await connection.runAndReadAll(`SELECT count(*) FROM read_parquet('${path}')`);
+  return Number(reader.getRows()[0]?.[0]);
+}
