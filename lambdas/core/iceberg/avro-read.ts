@@ -1,28 +1,45 @@
 // Reads Avro records driven by the schema in the file's header, compiled once into closures.
 // Records are plain objects: long is bigint, int is number, bytes and fixed are Uint8Array, null is null.
-// Logical types are left to the caller. Own code rather than avsc, which refuses schemas that Iceberg writers really produce
-// (a decimal type defined twice, names beyond ASCII) and unpacks every long into a fresh buffer.
+// Logical types are left to the caller. Own code although avsc writes (docs/decisions/0007-avro.md): avsc believes every count, so
+// that 200 damaged bytes take all memory or half a minute; it reads an overlong int or long as some other number; and it refuses
+// schemas that Iceberg writers really produce (a decimal type defined twice, names beyond ASCII).
 
 import { MoraineError } from "../errors.ts";
-import { type AvroObject, type AvroSource, type AvroType, isUnion } from "./avro-io.ts";
+import type { AvroSource } from "./avro-source.ts";
+
+type AvroType = string | readonly AvroType[] | AvroObject;
+interface AvroObject {
+  readonly type: AvroType;
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly fields?: readonly { readonly name: string; readonly type: AvroType }[];
+  readonly items?: AvroType;
+  readonly values?: AvroType;
+  readonly size?: number;
+  readonly symbols?: readonly string[];
+}
+
+function isUnion(type: AvroType): type is readonly AvroType[] {
+  return Array.isArray(type);
+}
 
 type Reader = (source: AvroSource) => unknown;
 
 export function recordReader(schema: object, fileName: string): Reader {
   try {
-    return compileReader(schema as AvroObject, new Map(), fileName);
+    return compileReader(schema as AvroObject, new Map());
   } catch (error) {
     throw new MoraineError("Corrupt", "avro schema makes no sense", { file: fileName, property: "avro.schema" }, error);
   }
 }
 
-function compileReader(type: AvroType, named: Map<string, Reader>, fileName: string): Reader {
-  if (typeof type === "string") return primitiveReader(type) ?? namedReader(type, named, fileName);
-  if (isUnion(type)) return unionReader(type, named, fileName);
-  const inner = (t: AvroType | undefined) => compileReader(t ?? "", named, fileName);
+function compileReader(type: AvroType, named: Map<string, Reader>): Reader {
+  if (typeof type === "string") return primitiveReader(type) ?? namedReader(type, named);
+  if (isUnion(type)) return unionReader(type, named);
+  const inner = (t: AvroType | undefined) => compileReader(t ?? "", named);
   switch (type.type) {
     case "record":
-      return recordFieldsReader(type, named, fileName);
+      return recordFieldsReader(type, named);
     case "array":
       return arrayReader(inner(type.items));
     case "map":
@@ -33,7 +50,7 @@ function compileReader(type: AvroType, named: Map<string, Reader>, fileName: str
       return define(type, named, (source) => copyOf(source.readRaw(size)));
     }
     case "enum":
-      return define(type, named, (source) => type.symbols?.[source.readInt()]);
+      return define(type, named, enumReader(type.symbols ?? []));
     default:
       return inner(type.type);
   }
@@ -68,10 +85,10 @@ function copyOf(bytes: Buffer): Uint8Array {
 }
 
 /** Resolved when first read, so that a type may refer to itself. */
-function namedReader(name: string, named: Map<string, Reader>, fileName: string): Reader {
+function namedReader(name: string, named: Map<string, Reader>): Reader {
   return (source) => {
     const reader = named.get(name) ?? named.get(name.slice(name.lastIndexOf(".") + 1));
-    if (reader === undefined) throw new MoraineError("Corrupt", "avro type is unknown", { type: name, file: fileName });
+    if (reader === undefined) throw source.corrupt("avro type is unknown");
     return reader(source);
   };
 }
@@ -84,7 +101,7 @@ function define(type: AvroObject, named: Map<string, Reader>, reader: Reader): R
   return reader;
 }
 
-function recordFieldsReader(type: AvroObject, named: Map<string, Reader>, fileName: string): Reader {
+function recordFieldsReader(type: AvroObject, named: Map<string, Reader>): Reader {
   const fields: { name: string; read: Reader }[] = [];
   const reader = define(type, named, (source) => {
     const record: Record<string, unknown> = {};
@@ -92,19 +109,25 @@ function recordFieldsReader(type: AvroObject, named: Map<string, Reader>, fileNa
     return record;
   });
   for (const { name, type: fieldType } of type.fields ?? []) {
-    fields.push({ name, read: compileReader(fieldType, named, fileName) });
+    fields.push({ name, read: compileReader(fieldType, named) });
   }
   return reader;
 }
 
-function unionReader(branches: readonly AvroType[], named: Map<string, Reader>, fileName: string): Reader {
-  const readers = branches.map((branch) => compileReader(branch, named, fileName));
+function unionReader(branches: readonly AvroType[], named: Map<string, Reader>): Reader {
+  const readers = branches.map((branch) => compileReader(branch, named));
   return (source) => {
-    const index = source.readInt();
-    const reader = readers[index];
-    if (reader === undefined)
-      throw new MoraineError("Corrupt", "avro union has no such branch", { index, file: fileName });
+    const reader = readers[source.readInt()];
+    if (reader === undefined) throw source.corrupt("avro union has no such branch");
     return reader(source);
+  };
+}
+
+function enumReader(symbols: readonly string[]): Reader {
+  return (source) => {
+    const symbol = symbols[source.readInt()];
+    if (symbol === undefined) throw source.corrupt("avro enum has no such symbol");
+    return symbol;
   };
 }
 

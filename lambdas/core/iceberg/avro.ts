@@ -1,19 +1,24 @@
-// Avro object container files: header, blocks, codecs. Records: avro-read.ts, avro-write.ts.
+// Avro object container files: header, blocks, codecs. avsc encodes (avro-type.ts), avro-read.ts reads records.
 // The header keeps the schema exactly as given, because Iceberg readers find columns by the `field-id` attributes in it
 // (avsc drops unknown attributes when it writes a container). The sync marker is a hash of the content, so that the same
 // records always give the same bytes: a manifest written twice after a crash is the same object.
 
 import { createHash } from "node:crypto";
 import { deflateRawSync, inflateRawSync, zstdDecompressSync } from "node:zlib";
+import type { Type } from "avsc";
 import { MoraineError } from "../errors.ts";
-import { AvroSink, AvroSource } from "./avro-io.ts";
 import { recordReader } from "./avro-read.ts";
-import { recordWriter } from "./avro-write.ts";
+import { AvroSource } from "./avro-source.ts";
+import { avroType } from "./avro-type.ts";
 
 const MAGIC = Buffer.from("Obj\u0001", "latin1");
 const SYNC_BYTES = 16;
 /** Uncompressed bytes per block, as in Java's DataFileWriter. */
 const BLOCK_BYTES = 64_000;
+const META = avroType('{"type":"map","values":"string"}');
+const BLOCK = avroType(
+  '{"type":"record","name":"block","fields":[{"name":"count","type":"long"},{"name":"bytes","type":"bytes"}]}',
+);
 /** A block that inflates past this is no manifest but an attack or a mistake. */
 const BLOCK_BYTES_MAX = 512 * 1024 * 1024;
 
@@ -29,50 +34,51 @@ export function encodeContainer(
   meta: Readonly<Record<string, string>>,
   codec: "deflate" | "null" = "deflate",
 ): Uint8Array {
-  const header = encodeHeader({ ...meta, "avro.schema": JSON.stringify(schema), "avro.codec": codec });
-  const blocks = encodeBlocks(schema, records, codec);
+  const schemaText = JSON.stringify(schema);
+  const header = Buffer.concat([MAGIC, META.toBuffer({ ...meta, "avro.schema": schemaText, "avro.codec": codec })]);
+  const blocks = encodeBlocks(avroType(schemaText), records, codec);
   const hash = createHash("sha256").update(header);
   for (const block of blocks) hash.update(block);
   const sync = hash.digest().subarray(0, SYNC_BYTES);
   return new Uint8Array(Buffer.concat([header, sync, ...blocks.flatMap((block) => [block, sync])]));
 }
 
-function encodeHeader(meta: Readonly<Record<string, string>>): Uint8Array {
-  const sink = new AvroSink();
-  sink.writeRaw(MAGIC);
-  const entries = Object.entries(meta);
-  sink.writeLong(entries.length);
-  for (const [key, value] of entries) {
-    sink.writeString(key);
-    sink.writeString(value);
-  }
-  sink.writeLong(0);
-  return sink.take();
-}
-
 /** Each block is its record count, its length and its bytes, still without the sync marker. */
-function encodeBlocks(schema: object, records: Iterable<object>, codec: "deflate" | "null"): Uint8Array[] {
-  const write = recordWriter(schema);
-  const body = new AvroSink();
-  const blocks: Uint8Array[] = [];
+function encodeBlocks(type: Type, records: Iterable<object>, codec: "deflate" | "null"): Buffer[] {
+  const blocks: Buffer[] = [];
+  let body: Buffer = Buffer.allocUnsafe(2 * BLOCK_BYTES);
+  let length = 0;
   let count = 0;
   const close = () => {
-    const raw = body.take();
-    const bytes = codec === "deflate" ? deflateRawSync(raw) : raw;
-    const block = new AvroSink();
-    block.writeLong(count);
-    block.writeLong(bytes.length);
-    block.writeRaw(bytes);
-    blocks.push(block.take());
+    const raw = body.subarray(0, length);
+    blocks.push(BLOCK.toBuffer({ count, bytes: codec === "deflate" ? deflateRawSync(raw) : raw }));
+    length = 0;
     count = 0;
   };
   for (const record of records) {
-    write(body, record);
+    let end = encodeRecord(type, record, body, length);
+    if (end < 0) {
+      body = Buffer.concat([body.subarray(0, length)], 2 * (body.length - end));
+      end = encodeRecord(type, record, body, length);
+    }
+    length = end;
     count++;
-    if (body.length >= BLOCK_BYTES) close();
+    if (length >= BLOCK_BYTES) close();
   }
   if (count > 0) close();
   return blocks;
+}
+
+/** Where the record ends; below zero the number of bytes that `body` is too short by. */
+function encodeRecord(type: Type, record: object, body: Buffer, at: number): number {
+  try {
+    return type.encode(record, body, at);
+  } catch (error) {
+    const paths: string[] = [];
+    type.isValid(record, { errorHook: (path) => paths.push(path.join(".")) });
+    // A programmer error, like a failed assertion; avsc's own message has the value, but not its place.
+    throw new Error(`assertion failed: ${paths[0] ?? "record"} does not fit its avro type`, { cause: error });
+  }
 }
 
 /** `name`: what the bytes are, for messages (a uri when there is one). Longs come back as bigint, ints as number. */
@@ -94,12 +100,27 @@ export function decodeContainer(bytes: Uint8Array, name = "avro file"): Containe
     if (count < 0 || count > body.length)
       throw new MoraineError("Corrupt", "avro record count is out of range", { file: name });
     const block = new AvroSource(body, name);
-    for (let i = 0; i < count; i++) records.push(read(block));
+    readRecords(block, count, read, records);
     if (!block.atEnd() || Buffer.compare(source.readRaw(SYNC_BYTES), sync) !== 0) {
       throw new MoraineError("Corrupt", "avro block does not end where it should", { file: name });
     }
   }
   return { schema, meta, records };
+}
+
+function readRecords(
+  block: AvroSource,
+  count: number,
+  read: (source: AvroSource) => unknown,
+  records: unknown[],
+): void {
+  try {
+    for (let i = 0; i < count; i++) records.push(read(block));
+  } catch (error) {
+    if (error instanceof MoraineError) throw error;
+    // A type that holds itself can be nested deeper than the stack is.
+    throw block.corrupt("avro record cannot be read", error);
+  }
 }
 
 function decodeMeta(source: AvroSource): Record<string, string> {

@@ -19,7 +19,7 @@ import type {
   Value,
 } from "../../../lambdas/core/iceberg/types.ts";
 import { partitioned, valuesOf } from "./arbitraries.ts";
-import { avscDecode, avscEncode } from "./avro-oracle.ts";
+import { avscEncode, icebirdDecode } from "./avro-oracle.ts";
 
 const SCHEMA: Schema = {
   type: "struct",
@@ -123,11 +123,13 @@ describe("manifests", () => {
     );
   });
 
-  it("are valid Avro to avsc", async () => {
-    await fc.assert(
-      fc.asyncProperty(manifest, async (contents) => {
+  it("are valid Avro to icebird, a reader we did not write", () => {
+    fc.assert(
+      fc.property(manifest, (contents) => {
         const bytes = encodeManifest({ ...contents, snapshotId: null });
-        const records = (await avscDecode(bytes)) as { data_file: { file_path: string } }[];
+        // It has neither fixed (decimal, uuid) nor time.
+        fc.pre(!/"fixed"|"time-micros"/.test(JSON.stringify(decodeContainer(bytes).schema)));
+        const records = icebirdDecode(bytes) as { data_file: { file_path: string } }[];
         expect(records.map((record) => record.data_file.file_path)).toEqual(
           contents.entries.map((entry) => entry.dataFile.filePath),
         );
@@ -282,12 +284,12 @@ describe("manifest lists", () => {
     ),
   );
 
-  it("come back as written and are valid Avro to avsc", async () => {
-    await fc.assert(
-      fc.asyncProperty(manifests, async (files) => {
+  it("come back as written and are valid Avro to icebird", () => {
+    fc.assert(
+      fc.property(manifests, (files) => {
         const bytes = encodeManifestList({ snapshotId: 2n ** 62n, parentSnapshotId: null, sequenceNumber: 9 }, files);
         expect(decodeManifestList(bytes)).toEqual(files);
-        expect(await avscDecode(bytes)).toHaveLength(files.length);
+        expect(icebirdDecode(bytes)).toHaveLength(files.length);
       }),
       { numRuns: 50 },
     );
