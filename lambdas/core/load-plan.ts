@@ -75,7 +75,8 @@ function cutBatches(tasks: readonly Task[], settings: Settings): PlannedBatch[] 
   const batches: { ingestion: Ingestion; tasks: Task[]; bytes: number; keyBytes: number; company: number }[] = [];
   for (const task of tasks) {
     const company = companyMax(task);
-    const keyBytes = Buffer.byteLength(task.event.key) + 120;
+    // The key stands in the batch item twice: among the files intended and among those staged.
+    const keyBytes = 2 * Buffer.byteLength(task.event.key) + 60;
     const bytes = task.event.version.sizeBytes;
     const open = batches.findLast((batch) => batch.ingestion === task.ingestion && batch.company === company);
     const fits =

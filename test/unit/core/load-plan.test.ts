@@ -121,7 +121,7 @@ describe("whatever the messages", () => {
           if (tasks.length === 1) continue;
           const bytes = tasks.reduce((sum, task) => sum + task.event.version.sizeBytes, 0);
           expect(bytes).toBeLessThanOrEqual(ingestion.batch.bytesMax);
-          const keyBytes = tasks.reduce((sum, task) => sum + Buffer.byteLength(task.event.key) + 120, 0);
+          const keyBytes = tasks.reduce((sum, task) => sum + 2 * Buffer.byteLength(task.event.key) + 60, 0);
           expect(keyBytes).toBeLessThanOrEqual(LIMITS.batchKeyBytesMax);
         }
       }),

@@ -1,5 +1,6 @@
 // The one path on fakes, from messages to rows: what one bad, missing or late file does to itself, and what it must not do to others.
 
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { ObjectEvent } from "../../../lambdas/core/events.ts";
@@ -79,6 +80,18 @@ describe("files that land", () => {
       await harness.commit();
       expect(await harness.rows()).toHaveLength(10);
     }
+  });
+
+  test("with the longest keys S3 allows still fit into the item of their batch: DynamoDB's 400 KB fail no delivery", async () => {
+    const harness = new Harness();
+    const events: ObjectEvent[] = [];
+    // Hashes, for a key that compresses well would prove nothing.
+    const digest = (text: string) => createHash("sha512").update(text).digest("base64url");
+    for (let n = 0; n < 300; n++) {
+      const name = Array.from({ length: 12 }, (_, part) => digest(`${n} ${part}`)).join("");
+      events.push(await harness.put(`orders/${name}`.slice(0, 1024), `row ${n}`));
+    }
+    expect(await harness.load(events)).toMatchObject({ retry: [], errors: [], outcomes: { loaded: 300 } });
   });
 
   test("after the deadline stay in the queue: no batch is begun that could not end", async () => {
