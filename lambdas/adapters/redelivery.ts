@@ -7,7 +7,7 @@ import { ChangeMessageVisibilityBatchCommand, type SQSClient } from "@aws-sdk/cl
 import type { SQSBatchResponse, SQSRecord } from "aws-lambda";
 import { chunk } from "./bounded.ts";
 
-const FIRST_SECONDS = 15;
+export const REDELIVERY_FIRST_MS = 15_000;
 const GROWTH = 4;
 /** Returns that are brought forward: after about 15 s, 1 min, 4 min. */
 const RETURNS = 3;
@@ -16,6 +16,8 @@ const BATCH_MESSAGES = 10;
 export interface Redelivery {
   readonly client: SQSClient;
   readonly queueUrl: string;
+  /** Delay of the first return, on average; absent: `REDELIVERY_FIRST_MS`. */
+  readonly firstMs?: number;
   /** [0, 1) */
   fraction(): number;
 }
@@ -30,10 +32,11 @@ export async function returnMessages(
     .filter(({ messageId }) => failed.has(messageId))
     .map((record) => ({ record, receives: receivesOf(record) }))
     .filter(({ receives }) => receives <= RETURNS);
+  const firstSeconds = (redelivery.firstMs ?? REDELIVERY_FIRST_MS) / 1000;
   const entries = soon.map(({ record, receives }, index) => ({
     Id: String(index),
     ReceiptHandle: record.receiptHandle,
-    VisibilityTimeout: Math.ceil(FIRST_SECONDS * GROWTH ** (receives - 1) * (0.5 + redelivery.fraction())),
+    VisibilityTimeout: Math.ceil(firstSeconds * GROWTH ** (receives - 1) * (0.5 + redelivery.fraction())),
   }));
   const { client, queueUrl } = redelivery;
   const requests = chunk(entries, BATCH_MESSAGES).map((Entries) =>

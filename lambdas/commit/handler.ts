@@ -10,11 +10,7 @@ import { isKind } from "../core/errors.ts";
 import type { TableName } from "../core/ids.ts";
 
 const runtime = createRuntime(import.meta.dirname);
-const redelivery = {
-  client: runtime.clients.sqs,
-  queueUrl: process.env[ENV.commitQueueUrl] ?? "",
-  fraction: () => runtime.ports.random.fraction(),
-};
+const redelivery = runtime.redelivery(process.env[ENV.commitQueueUrl]);
 /** One commit attempt and its settling fit in this; none is begun later. */
 const MARGIN_MS = 40_000;
 

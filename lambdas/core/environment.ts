@@ -14,8 +14,18 @@ export const ENV = {
   /** `s3://bucket/prefix` without a slash at the end. */
   warehouseUri: "MORAINE_WAREHOUSE_URI",
   commitIntervalSeconds: "MORAINE_COMMIT_INTERVAL_SECONDS",
-  /** Folder whose `node_modules` holds DuckDB's native binding, tried before all others. Set by `local/` only. */
+} as const;
+
+/** Variables the deployed stack never sets: what tests and `local/` need otherwise than production. All have defaults. */
+export const LOCAL_ENV = {
+  /** Folder whose `node_modules` holds DuckDB's native binding, tried before all others. */
   nativeRoot: "MORAINE_NATIVE_ROOT",
+  /** JSON object of whole numbers: limits of `settings.ts` and `redeliveryFirstMs` that differ from their defaults. */
+  limits: "MORAINE_LIMITS",
+  /** "1": buckets are named in the path, not in the host. */
+  s3PathStyle: "MORAINE_S3_PATH_STYLE",
+  /** The validated configuration, when it does not lie beside the bundle. */
+  configFile: "MORAINE_CONFIG_FILE",
 } as const;
 
 /** The validated configuration, beside each bundle: environment variables end at 4 KB. */

@@ -16,11 +16,7 @@ import { createRouter } from "../core/routing.ts";
 const runtime = createRuntime(import.meta.dirname);
 const ports = { ...runtime.ports, converter: startConverter() };
 const route = createRouter(runtime.config.ingestions);
-const redelivery = {
-  client: runtime.clients.sqs,
-  queueUrl: process.env[ENV.intakeQueueUrl] ?? "",
-  fraction: () => runtime.ports.random.fraction(),
-};
+const redelivery = runtime.redelivery(process.env[ENV.intakeQueueUrl]);
 
 function startConverter(): DuckDbConverter {
   const workDir = join(tmpdir(), "moraine-load");

@@ -90,9 +90,7 @@ test("a stack made again has another ledger id: the id is the ledger table's own
       Variables: Record<string, Json>;
     };
     expect(Variables[ENV.ledgerId]).toEqual({ Ref: table });
-    expect(Object.values(ENV).filter((variable) => variable !== ENV.nativeRoot && !(variable in Variables))).toEqual(
-      [],
-    );
+    expect(Object.values(ENV).filter((variable) => !(variable in Variables))).toEqual([]);
   }
 });
 

@@ -2,8 +2,8 @@
 // The bundle puts lib/duckdb-native.cjs in the package's place, which finds it, with its native binding, in Lambda's layer.
 // A fatal error poisons a whole instance ("database has been invalidated"), so the next conversion gets a new one.
 
-import * as library from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBInstance, DuckDBType, DuckDBValue, JS } from "@duckdb/node-api";
+import * as library from "@duckdb/node-api";
 import { MoraineError } from "../../core/errors.ts";
 import { literal } from "./sql.ts";
 
