@@ -27,10 +27,12 @@ export async function handler(event: SQSEvent, context: Context): Promise<SQSBat
 }
 
 async function commit(work: CommitContext, hint: string): Promise<boolean> {
+  const startedMs = runtime.ports.clock.now();
   try {
     const { database, table } = JSON.parse(hint) as TableName;
     const report = await commitTable(work, { database, table });
-    runtime.logger.info("committed", { database, table, ...report });
+    const durationMs = runtime.ports.clock.now() - startedMs;
+    runtime.logger.info("committed", { database, table, ...report, durationMs });
     runtime.count({ commits: report.commits, commitConflicts: report.conflicts });
     return !report.more;
   } catch (error) {

@@ -52,9 +52,21 @@ export function sealedRevision(batch: BatchId): Revision {
   return `${batch}:sealed` as Revision;
 }
 
-/** "sealed": the other side won. "gone": the batch is over, one way or the other. */
-export async function abortBatch(ports: BatchPorts, held: HeldBatch): Promise<"aborted" | "sealed" | "gone"> {
-  const record: BatchRecord = { ...held.record, state: "ABORTED", abortedAtMs: ports.clock.now() };
+/**
+ * "sealed": the other side won. "gone": the batch is over, one way or the other. `released`: whoever aborts still holds the
+ * messages of its files and gives them back; were they sent again as well, each failed delivery would make another one, for ever.
+ */
+export async function abortBatch(
+  ports: BatchPorts,
+  held: HeldBatch,
+  { released = false } = {},
+): Promise<"aborted" | "sealed" | "gone"> {
+  const record: BatchRecord = {
+    ...held.record,
+    state: "ABORTED",
+    abortedAtMs: ports.clock.now(),
+    ...(released ? { released } : {}),
+  };
   const outcome = await writeItem(ports.ledger, batchItem(record, abortedRevision(record.batch)), held.revision);
   if (outcome.kind === "written") return "aborted";
   if (outcome.current === undefined) return "gone";

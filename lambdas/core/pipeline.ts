@@ -16,6 +16,7 @@ import type { Catalog, Clock, Converter, Ledger, ObjectStore, Queues, Random } f
 import type { StagedFile } from "./records.ts";
 import type { Router } from "./routing.ts";
 import type { Settings } from "./settings.ts";
+import { Spans, type Step } from "./spans.ts";
 import { stageBatch } from "./stage.ts";
 import { prepareTable } from "./table.ts";
 
@@ -44,6 +45,9 @@ export interface LoadReport {
   /** Events no ingestion asks for. */
   readonly unrouted: number;
   readonly records: number;
+  /** Source bytes of the files loaded, as received. */
+  readonly bytesRead: number;
+  readonly spentMs: Readonly<Record<Step, number>>;
   /** What went wrong outside any one file, for the log: the messages concerned are in `retry`. */
   readonly errors: readonly unknown[];
 }
@@ -53,41 +57,54 @@ export async function load(context: LoadContext, messages: readonly LoadMessage[
   const plan = planLoad(context.route, context.settings, messages);
   const errors: unknown[] = [...plan.errors];
   const done = new Map<Task, FileOutcome>();
+  const spans = new Spans(context.ports.clock);
   let records = 0;
+  let bytesRead = 0;
   for (const batch of plan.batches) {
     if (context.ports.clock.now() >= context.deadlineMs) break;
     try {
-      const loaded = await loadBatch(context, batch.ingestion, batch.tasks);
+      const loaded = await loadBatch({ ...context, spans }, batch.ingestion, batch.tasks);
       for (const [task, outcome] of loaded.outcomes) done.set(task, outcome);
       records += loaded.records;
+      bytesRead += loaded.bytesRead;
     } catch (error) {
       errors.push(error);
     }
   }
-  return { retry: undone(plan, done), outcomes: countOutcomes(plan, done), unrouted: plan.unrouted, records, errors };
+  const outcomes = countOutcomes(plan, done);
+  const { unrouted } = plan;
+  return { retry: undone(plan, done), outcomes, unrouted, records, bytesRead, spentMs: spans.spentMs, errors };
 }
 
-interface BatchResult {
-  readonly outcomes: ReadonlyMap<Task, FileOutcome>;
+interface BatchContext extends LoadContext {
+  readonly spans: Spans;
+}
+
+interface Loaded {
   readonly records: number;
+  readonly bytesRead: number;
+}
+
+interface BatchResult extends Loaded {
+  readonly outcomes: ReadonlyMap<Task, FileOutcome>;
 }
 
 /** One batch: opened with what it intends, and then either sealed or aborted. */
-async function loadBatch(context: LoadContext, ingestion: Ingestion, tasks: readonly Task[]): Promise<BatchResult> {
-  const { ports, settings } = context;
+async function loadBatch(context: BatchContext, ingestion: Ingestion, tasks: readonly Task[]): Promise<BatchResult> {
+  const { ports, settings, spans } = context;
   const table = tableIdOf(ingestion.target);
   const intends = tasks.map((task) => task.event);
   const batch = await openBatch(ports, { table, ingestion: ingestion.id, intends }, settings.leaseMs);
   try {
     const outcomes = new Map<Task, FileOutcome>();
-    const claimed = await claimTasks(context, ingestion, batch, tasks, outcomes);
-    const records = claimed.length === 0 ? undefined : await loadClaimed(context, ingestion, batch, claimed, outcomes);
+    const claimed = await spans.time("claim", () => claimTasks(context, ingestion, batch, tasks, outcomes));
+    const loaded = claimed.length === 0 ? undefined : await loadClaimed(context, ingestion, batch, claimed, outcomes);
     // Not sealed: all it claimed is decided and nothing was uploaded, so nothing but the item is left behind.
-    if (records === undefined) await discardBatch(ports, batch);
-    return { outcomes, records: records ?? 0 };
+    if (loaded === undefined) await discardBatch(ports, batch);
+    return { outcomes, ...(loaded ?? { records: 0, bytesRead: 0 }) };
   } catch (error) {
     // Whoever meets the claims of an aborted batch may take the files at once, instead of after the lease.
-    if (!isKind(error, "Fenced")) await abortBatch(ports, batch).catch(() => undefined);
+    if (!isKind(error, "Fenced")) await abortBatch(ports, batch, { released: true }).catch(() => undefined);
     throw error;
   }
 }
@@ -116,15 +133,15 @@ async function claimTasks(
   return claimed;
 }
 
-/** Convert, stage, seal. The rows that will be in the table once the batch is committed; undefined: nothing was sealed. */
+/** Convert, stage, seal. What will be in the table once the batch is committed; undefined: nothing was sealed. */
 async function loadClaimed(
-  context: LoadContext,
+  context: BatchContext,
   ingestion: Ingestion,
   batch: HeldBatch,
   claimed: readonly ClaimedTask[],
   outcomes: Map<Task, FileOutcome>,
-): Promise<number | undefined> {
-  const { ports, settings } = context;
+): Promise<Loaded | undefined> {
+  const { ports, settings, spans } = context;
   const conversion = await ports.converter.start({
     format: ingestion.format,
     compression: ingestion.compression,
@@ -135,30 +152,26 @@ async function loadClaimed(
   });
   try {
     const work = new BatchWork(ports, settings, claimed, outcomes);
-    await mapLimit(claimed, settings.parallelism, (_, index) => work.fetch(conversion, index));
+    const fetchOne = (_: ClaimedTask, index: number) => work.fetch(conversion, index);
+    await spans.time("fetch", () => mapLimit(claimed, settings.parallelism, fetchOne));
     if (work.open.length === 0) return undefined;
-    const prepared = await prepareTable(ports, settings, ingestion, conversion);
+    const prepared = await spans.time("inspect", () => prepareTable(ports, settings, ingestion, conversion));
     await work.fail(prepared.failures);
     if (prepared.table === undefined) return await work.settleEmpty();
     const { metadata } = prepared.table;
-    const result = await conversion.convert(currentSchema(metadata), defaultSpec(metadata));
+    const convert = () => conversion.convert(currentSchema(metadata), defaultSpec(metadata));
+    const result = await spans.time("convert", convert);
     await work.fail(result.failures);
     const files = work.stagedFiles(result.loaded);
     if (files.length === 0) return undefined;
     const replaces = ingestion.onOverwrite === "replace" ? files.flatMap(replacedPath) : [];
-    const staged = await stageBatch({
-      store: ports.store,
-      metadata,
-      batch: batch.record.batch,
-      conversion,
-      result,
-      files,
-      replaces,
-    });
-    await sealBatch(ports, batch, staged);
+    const { store } = ports;
+    const job = { store, metadata, batch: batch.record.batch, conversion, result, files, replaces };
+    const staged = await spans.time("stage", () => stageBatch(job));
+    await spans.time("seal", () => sealBatch(ports, batch, staged));
     work.sealed(result.loaded.map(({ index }) => index));
     await hintCommit(context, ingestion);
-    return staged.records;
+    return { records: staged.records, bytesRead: files.reduce((sum, file) => sum + file.bytesRead, 0) };
   } finally {
     await conversion.close();
   }

@@ -40,21 +40,33 @@ export async function handler(event: SQSEvent, context: Context): Promise<SQSBat
     body: record.body,
     receiveCount: receivesOf(record),
   }));
+  const startedMs = ports.clock.now();
   // A batch begun in the first half has at least the other half to finish.
-  const deadlineMs = ports.clock.now() + context.getRemainingTimeInMillis() / 2;
+  const deadlineMs = startedMs + context.getRemainingTimeInMillis() / 2;
   const report = await load({ ports, settings: runtime.settings, route, deadlineMs }, messages);
-  publish(report, messages.length);
+  publish(report, messages.length, ports.clock.now() - startedMs);
   return returnMessages(redelivery, event.Records, new Set(report.retry));
 }
 
-function publish({ outcomes, records, unrouted, retry, errors }: LoadReport, messages: number): void {
+function publish(report: LoadReport, messages: number, durationMs: number): void {
+  const { outcomes, records, bytesRead, spentMs, unrouted, retry, errors } = report;
   for (const error of errors) runtime.logger.error("load failed", { error: error as Error });
-  runtime.logger.info("loaded", { messages, ...outcomes, records, unrouted, returned: retry.length });
+  const times = { spentMs, durationMs };
+  runtime.logger.info("loaded", {
+    messages,
+    ...outcomes,
+    records,
+    bytesRead,
+    unrouted,
+    returned: retry.length,
+    ...times,
+  });
   runtime.count({
     filesLoaded: outcomes.loaded,
     filesFailed: outcomes.failed,
     filesSkipped: outcomes.skipped,
     rowsLoaded: records,
+    bytesRead,
     tableCorrupt: errors.filter((error) => isKind(error, "Corrupt")).length,
   });
 }
