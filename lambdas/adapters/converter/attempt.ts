@@ -33,7 +33,7 @@ export async function attempt(
   const { session, job } = context;
   const inputBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const target = { session, directory, schema, spec, targetFileSizeBytes: job.targetFileSizeBytes, inputBytes };
-  const selects = await reader.selects(sources, schema);
+  const selects = schema.fields.length === 0 ? [] : await reader.selects(sources, schema);
   if (selects.length === 0) return { target, files: [], sources, counts: new Map() };
   const rows = rowsOf(selects, sources, schema, job.ingestedAtMs);
   const columns = schema.fields.map(({ name }) => ident(name)).join(", ");

@@ -57,7 +57,7 @@ export function emptyShape(): Shape {
 const DEPTH_MAX = 32;
 const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?( ?(?:Z|z|[+-]\d\d(?::?\d\d)?))?)?$/;
 
-/** Reads records into one shape. `sourceIndex` is remembered with every key. */
+/** Reads records into one shape. Throws on what is no JSON object text (DuckDB lets a comma before a brace pass). */
 export class ShapeReader {
   readonly shape = emptyShape();
   #text = "";
@@ -185,6 +185,12 @@ export class ShapeReader {
       const code = this.#text.charCodeAt(this.#at);
       if (code === 0x2e || code === 0x65 || code === 0x45) real = true;
       else if (!((code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b)) break;
+    }
+    // DuckDB takes NaN and Infinity, which Python writes, for numbers.
+    const word = /^(?:NaN|Infinity|Inf)/i.exec(this.#text.slice(this.#at, this.#at + 8))?.[0];
+    if (word !== undefined) {
+      this.#at += word.length;
+      real = true;
     }
     if (this.#at === from) throw new Error("not a JSON value");
     if (real) shape.reals = true;

@@ -74,7 +74,12 @@ function keysAreData(shape: Shape): boolean {
 /** Engines that see no case cannot tell such fields apart. */
 function keysCollide(shape: Shape): boolean {
   const names = [...(shape.fields?.keys() ?? [])];
-  return names.includes("") || new Set(names.map((name) => name.toLowerCase())).size < names.length;
+  return names.some(isNoName) || new Set(names.map((name) => name.toLowerCase())).size < names.length;
+}
+
+/** SQL has no identifier for these. */
+function isNoName(name: string): boolean {
+  return name === "" || name.includes("\0");
 }
 
 /** Fields in order of first sight; those that were only null are left out. A key that differs only by case takes the name that was there. */
@@ -84,7 +89,7 @@ export function fieldsOfShape(shape: Shape, known: readonly NestedField[], inLis
   for (const [name, field] of shape.fields ?? []) {
     const key = name.toLowerCase();
     const own = byName.get(key);
-    const type = fields.has(key) ? undefined : typeOfShape(field.shape, own?.type, inList);
+    const type = fields.has(key) || isNoName(name) ? undefined : typeOfShape(field.shape, own?.type, inList);
     if (type !== undefined) fields.set(key, { name: own?.name ?? name, type });
   }
   return [...fields.values()];
@@ -101,7 +106,7 @@ export function strayKeys(
     const path = prefix + name;
     if (isNull(field.shape)) return [];
     const type = types.get(name);
-    if (type === undefined || name === "") return [{ path, sources: field.sources }];
+    if (type === undefined) return [{ path, sources: field.sources }];
     return strayInside(field.shape, type, path);
   });
 }

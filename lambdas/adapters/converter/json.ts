@@ -56,6 +56,9 @@ export class JsonReader implements FormatReader {
         line: 1,
       });
     }
+    // DuckDB takes a list that was cut off after a comma, and a lone brace, for complete.
+    const cut = first === "[" ? source.lastByte !== 0x5d : source.sizeBytes === 1;
+    if (cut) return failure(source, "MALFORMED_JSON", "ends in the middle of its records; upload it again");
     this.#formats.set(source, first === "[" ? "array" : this.#lines ? "newline_delimited" : "unstructured");
     return undefined;
   }
@@ -137,12 +140,8 @@ export class JsonReader implements FormatReader {
         for await (const rows of this.#context.session.stream(query)) {
           for (const [record, path] of rows as [string | null, string][]) {
             const index = byPath.get(path) ?? -1;
-            if (record === null || record[0] !== "{")
-              fail(index, "NOT_JSON_RECORDS", "holds a record that is no JSON object");
-            else {
-              const twice = reader.add(record, index);
-              if (twice !== undefined) fail(index, "DUPLICATE_KEY", "an object has the same key twice", twice);
-            }
+            const problem = readRecord(reader, record, index);
+            if (problem !== undefined) fail(index, ...problem);
           }
         }
       }
@@ -176,7 +175,12 @@ export class JsonReader implements FormatReader {
       fields.map((field) => ({ ...field, name: byKey.get(field.name) ?? field.name })),
     )) {
       for (const index of sources)
-        fail(index, "KEY_COLLISION", "a key is empty or differs from a column only by case; use one spelling", path);
+        fail(
+          index,
+          "KEY_COLLISION",
+          "a key cannot be a column: it is empty, holds NUL or differs from another only by case",
+          path,
+        );
     }
     const reserved = new Map([...renamed].filter(([key]) => LINEAGE_NAMES.has(key)));
     return { fields: fields.map((field) => ({ ...field, name: reserved.get(field.name) ?? field.name })), renamed };
@@ -315,6 +319,18 @@ export class JsonReader implements FormatReader {
       filename: literal(FILE_COLUMN),
       maximum_object_size: String(Math.max(OBJECT_BYTES_MIN, largest + 1)),
     };
+  }
+}
+
+type Problem = [reason: string, message: string, column?: string];
+
+function readRecord(reader: ShapeReader, record: string | null, source: number): Problem | undefined {
+  if (record?.[0] !== "{") return ["NOT_JSON_RECORDS", "holds a record that is no JSON object"];
+  try {
+    const twice = reader.add(record, source);
+    return twice === undefined ? undefined : ["DUPLICATE_KEY", "an object has the same key twice", twice];
+  } catch {
+    return ["MALFORMED_JSON", "a record is not valid JSON; correct the file"];
   }
 }
 

@@ -47,6 +47,8 @@ export class ParquetReader implements FormatReader {
       return unreadable(source, error);
     }
     const { names, types } = described;
+    if (names.some((name) => name.includes("\0")))
+      return failure(source, "INVALID_NAME", "a column's name holds NUL; rename it");
     const key = JSON.stringify([names, types.map(String)]);
     const columns = columnNames(names, reservedNames(this.#context.job));
     const group = this.#groups.get(key) ?? { names, columns, types, sources: [] };

@@ -21,6 +21,8 @@ export interface Spooled {
   readonly sizeBytes: number;
   /** The first bytes, without byte order mark: enough to know what the file is. */
   readonly head: Buffer;
+  /** The last byte that is no white space. */
+  readonly lastByte: number | undefined;
   /** The file begins with a blank line of this many bytes (0: none), which `sizeBytes` and `head` leave out. */
   readonly roomBytes: number;
 }
@@ -93,7 +95,7 @@ function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefin
   if (plain.length > options.sizeBytesMax || options.roomBytes > 0) return undefined;
   overwrite(options.path, plain);
   const head = Buffer.from(plain.buffer, plain.byteOffset, Math.min(plain.length, HEAD_BYTES));
-  return { bytesRead: bytes.length, sizeBytes: plain.length, head, roomBytes: 0 };
+  return { bytesRead: bytes.length, sizeBytes: plain.length, head, lastByte: lastByteOf(plain), roomBytes: 0 };
 }
 
 /** Counts what is received, so that the ratio of decompression is known while it goes on. */
@@ -238,10 +240,11 @@ async function write(
   body: AsyncIterable<Uint8Array>,
   path: string,
   roomBytes: number,
-): Promise<{ sizeBytes: number; head: Buffer }> {
+): Promise<Pick<Spooled, "sizeBytes" | "head" | "lastByte">> {
   let pending: Uint8Array[] = roomBytes === 0 ? [] : [Buffer.alloc(roomBytes, " ").fill("\n", roomBytes - 1)];
   let pendingBytes = 0;
   let sizeBytes = 0;
+  let lastByte: number | undefined;
   let head = Buffer.alloc(0);
   let file: FileHandle | undefined;
   let writing: Promise<unknown> = Promise.resolve();
@@ -251,6 +254,7 @@ async function write(
       pending.push(chunk);
       pendingBytes += chunk.length;
       sizeBytes += chunk.length;
+      lastByte = lastByteOf(chunk) ?? lastByte;
       if (pendingBytes < WRITE_BYTES) continue;
       await writing;
       file ??= await open(path, "w");
@@ -267,7 +271,11 @@ async function write(
     await writing.catch(() => undefined);
     await file?.close();
   }
-  return { sizeBytes, head };
+  return { sizeBytes, head, lastByte };
+}
+
+function lastByteOf(bytes: Uint8Array): number | undefined {
+  return bytes.findLast((byte) => byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09);
 }
 
 async function writeAll(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
