@@ -42,10 +42,10 @@ export class CsvReader implements FormatReader {
     };
   }
 
-  async admit(source: SpooledSource): Promise<SourceFailure | undefined> {
-    const text = source.head.toString("utf8");
+  async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
+    const text = head.toString("utf8");
     if (text.includes("\0")) return failure(source, "NOT_TEXT", "holds NUL bytes; set the format or encoding it has");
-    const record = firstRecord(text, this.#options, source.sizeBytes <= source.head.length);
+    const record = firstRecord(text, this.#options, source.sizeBytes <= head.length);
     if (record === undefined) return undefined;
     if (record === "cut") {
       return failure(

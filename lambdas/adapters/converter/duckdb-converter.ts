@@ -28,7 +28,7 @@ import { LINEAGE_NAMES } from "./lineage.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
 import { Slots } from "./slots.ts";
-import { SMALL_BYTES, SpoolError, spool } from "./spool.ts";
+import { DiskBudget, SMALL_BYTES, SpoolError, spool } from "./spool.ts";
 import { draftField } from "./types.ts";
 import { describeFiles } from "./write.ts";
 
@@ -56,10 +56,9 @@ class DuckDbConversion implements Conversion {
   readonly #reader: FormatReader;
   readonly #slots: Slots;
   readonly #taken: string[] = [];
-  readonly #diskBytesMax: number;
+  readonly #disk: DiskBudget;
   readonly #sources: SpooledSource[] = [];
   readonly #failed = new Set<number>();
-  #diskBytes = 0;
   #attempts = 0;
   /** What `inspect` has converted already. */
   #ready: { readonly schema: Schema; readonly spec: PartitionSpec; readonly attempt: Attempt } | undefined;
@@ -68,7 +67,7 @@ class DuckDbConversion implements Conversion {
     this.#context = context;
     this.#slots = slots;
     this.#reader = readerOf(context);
-    this.#diskBytesMax = diskBytesMax;
+    this.#disk = new DiskBudget(diskBytesMax);
   }
 
   async add(source: Source, body: AsyncIterable<Uint8Array>): Promise<SourceFailure | undefined> {
@@ -76,7 +75,6 @@ class DuckDbConversion implements Conversion {
     const small = source.sizeBytes <= SMALL_BYTES;
     const path = small ? this.#slots.take() : `${directory}/${source.index}`;
     if (small) this.#taken.push(path);
-    const left = this.#diskBytesMax - this.#diskBytes;
     const roomBytes = job.format.type === "ndjson" && source.sizeBytes >= SEED_ROOM_MATTERS_BYTES ? SEED_ROOM_BYTES : 0;
     try {
       const spooled = await spool(body, source.sizeBytes, {
@@ -84,28 +82,17 @@ class DuckDbConversion implements Conversion {
         name: source.uri,
         compression: job.compression,
         encoding: encodingOf(job),
-        sizeBytesMax: left,
+        disk: this.#disk,
         roomBytes,
       });
-      this.#diskBytes += spooled.sizeBytes + roomBytes;
-      const added = { ...spooled, source, path };
-      const refused = await this.#reader.admit(added);
+      const { head, ...facts } = spooled;
+      const added = { ...facts, source, path };
+      const refused = await this.#reader.admit(added, head);
       if (refused === undefined) this.#sources.push(added);
       return refused;
     } catch (error) {
       if (!small) await rm(path, { force: true });
       if (!(error instanceof SpoolError)) throw error;
-      if (error.reason === "TOO_LARGE" && this.#diskBytes > 0) {
-        // Alone it may fit: it is the batch that is too large.
-        throw new MoraineError(
-          "Unavailable",
-          "work directory is full, the file goes to another batch; lower batch.bytesMax",
-          {
-            uri: source.uri,
-            diskBytesMax: this.#diskBytesMax,
-          },
-        );
-      }
       return { index: source.index, reason: error.reason, message: error.message };
     }
   }

@@ -7,7 +7,7 @@ import type { Session } from "./engine.ts";
 import type { Spooled } from "./spool.ts";
 
 /** A source that lies in the work directory. */
-export interface SpooledSource extends Spooled {
+export interface SpooledSource extends Omit<Spooled, "head"> {
   readonly source: Source;
   readonly path: string;
 }
@@ -23,8 +23,8 @@ export interface ReaderContext {
 export const FILE_COLUMN = "__moraine_file";
 
 export interface FormatReader {
-  /** Looks at the first bytes. A returned failure concerns this source alone. */
-  admit(source: SpooledSource): Promise<SourceFailure | undefined>;
+  /** Looks at the first bytes (`head`). A returned failure concerns this source alone. */
+  admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined>;
   inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection>;
   /**
    * Queries that together give all rows: the schema's columns by name and type (lineage columns null), then FILE_COLUMN. A value that

@@ -48,9 +48,9 @@ export class JsonReader implements FormatReader {
     this.#path = options.recordsPath === undefined ? [] : options.recordsPath.split(".");
   }
 
-  async admit(source: SpooledSource): Promise<SourceFailure | undefined> {
-    const first = source.head.toString("latin1").trimStart()[0];
-    if (first === undefined && source.sizeBytes <= source.head.length) return undefined;
+  async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
+    const first = head.toString("latin1").trimStart()[0];
+    if (first === undefined && source.sizeBytes <= head.length) return undefined;
     if (first !== "{" && first !== "[" && first !== undefined) {
       return failure(source, "NOT_JSON_RECORDS", `starts with neither { nor [; records must be JSON objects`, {
         line: 1,

@@ -31,9 +31,9 @@ export class ParquetReader implements FormatReader {
     this.#context = context;
   }
 
-  async admit(source: SpooledSource): Promise<SourceFailure | undefined> {
+  async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
     if (source.sizeBytes === 0) return undefined;
-    const magic = source.head.toString("latin1", 0, 4);
+    const magic = head.toString("latin1", 0, 4);
     if (magic === "PARE")
       return failure(source, "ENCRYPTED_PARQUET", "has an encrypted footer; upload it without encryption");
     if (magic !== "PAR1")

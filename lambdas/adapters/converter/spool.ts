@@ -6,12 +6,28 @@ import { type FileHandle, open, writeFile } from "node:fs/promises";
 import { Readable, type Transform } from "node:stream";
 import { createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { Compression } from "../../core/config.ts";
+import { MoraineError } from "../../core/errors.ts";
 import { overwrite } from "./slots.ts";
 import { framesOf, isSingleFrame } from "./zstd-frames.ts";
 
-export interface SpoolLimits {
-  /** Bytes this source may take on disk. */
-  readonly sizeBytesMax: number;
+/** What the sources of one conversion may take on disk together; several are spooled at once. */
+export class DiskBudget {
+  readonly bytesMax: number;
+  #used = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  take(bytes: number): boolean {
+    if (this.#used + bytes > this.bytesMax) return false;
+    this.#used += bytes;
+    return true;
+  }
+
+  giveBack(bytes: number): void {
+    this.#used -= bytes;
+  }
 }
 
 export interface Spooled {
@@ -42,7 +58,8 @@ export const SMALL_BYTES = 256 * 1024;
 const RATIO_MAX = 300;
 const RATIO_MATTERS_BYTES = 64 * 1024 * 1024;
 
-export interface SpoolOptions extends SpoolLimits {
+export interface SpoolOptions {
+  readonly disk: DiskBudget;
   readonly path: string;
   readonly name: string;
   readonly compression: Compression;
@@ -79,8 +96,8 @@ function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefin
   const found = formatOf(bytes, options.name);
   if (options.compression !== "auto" && options.compression !== found) return undefined;
   let plain = bytes;
+  const limit = { maxOutputLength: SMALL_BYTES * 32 };
   try {
-    const limit = { maxOutputLength: Math.min(SMALL_BYTES * 32, options.sizeBytesMax) };
     if (found === "gzip") plain = gunzipSync(bytes, limit);
     if (found === "zstd" && !isSingleFrame(bytes)) return undefined;
     if (found === "zstd") plain = zstdDecompressSync(bytes, limit);
@@ -92,7 +109,7 @@ function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefin
     if (encoding !== "utf-8") return undefined;
     if (isUtf8Mark(plain)) plain = plain.subarray(3);
   }
-  if (plain.length > options.sizeBytesMax || options.roomBytes > 0) return undefined;
+  if (options.roomBytes > 0 || !options.disk.take(plain.length)) return undefined;
   overwrite(options.path, plain);
   const head = Buffer.from(plain.buffer, plain.byteOffset, Math.min(plain.length, HEAD_BYTES));
   return { bytesRead: bytes.length, sizeBytes: plain.length, head, lastByte: lastByteOf(plain), roomBytes: 0 };
@@ -154,7 +171,7 @@ async function* inflate(
     else for await (const frame of framesOf(compressed)) yield* through(frame, createZstdDecompress());
   } catch (error) {
     if (body.failure !== undefined) throw body.failure;
-    if (error instanceof SpoolError) throw error;
+    if (error instanceof SpoolError || error instanceof MoraineError) throw error;
     const cut = (error as { code?: string }).code === "Z_BUF_ERROR" || /unexpected end|incomplete/i.test(String(error));
     throw cut
       ? new SpoolError(
@@ -221,19 +238,37 @@ async function* bound(
   options: SpoolOptions,
 ): AsyncGenerator<Uint8Array> {
   let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > options.sizeBytesMax) {
-      throw new SpoolError("TOO_LARGE", `larger than ${options.sizeBytesMax} bytes; give the load function more disk`);
+  try {
+    for await (const chunk of body) {
+      if (!options.disk.take(chunk.length)) throw fullDisk(size + chunk.length, options);
+      size += chunk.length;
+      if (counted.compressed && size > RATIO_MATTERS_BYTES && size > counted.bytes * RATIO_MAX) {
+        throw new SpoolError(
+          "DECOMPRESSION_BOMB",
+          `unfolds to more than ${RATIO_MAX} times its size; upload it less compressed`,
+        );
+      }
+      yield chunk;
     }
-    if (counted.compressed && size > RATIO_MATTERS_BYTES && size > counted.bytes * RATIO_MAX) {
-      throw new SpoolError(
-        "DECOMPRESSION_BOMB",
-        `unfolds to more than ${RATIO_MAX} times its size; upload it less compressed`,
-      );
-    }
-    yield chunk;
+  } catch (error) {
+    options.disk.giveBack(size);
+    throw error;
   }
+}
+
+/** A file that can never fit is refused; when others take the room it goes to another batch. */
+function fullDisk(size: number, { disk, name }: SpoolOptions): Error {
+  if (size > disk.bytesMax) {
+    return new SpoolError("TOO_LARGE", `larger than ${disk.bytesMax} bytes; give the load function more disk`);
+  }
+  return new MoraineError(
+    "Unavailable",
+    "work directory is full, the file goes to another batch; lower batch.bytesMax",
+    {
+      uri: name,
+      diskBytesMax: disk.bytesMax,
+    },
+  );
 }
 
 async function write(
