@@ -71,10 +71,11 @@ export function decideClaim(current: FileRecord, event: ObjectEvent, policy: Ove
   if (current.status === "PROCESSING") return { kind: "held", sameVersion: relation === "same" };
   if (current.status === "DISCOVERED") return { kind: "take" };
   if (relation === "same") {
-    // The same bytes put again on purpose are a wish to try again, unless their rows are there.
-    const retry = current.status === "FAILED" || current.status === "SKIPPED";
+    // A service that was away is no verdict on the file. And the same bytes put again on purpose are a wish to try again.
+    const open = current.status === "FAILED" || current.status === "SKIPPED";
     const again = event.version.sequencer !== current.version.sequencer && isLater(current.version, event.version);
-    return retry && again ? { kind: "take" } : { kind: "known", why: "duplicate" };
+    const retry = open && (again || current.error?.kind === "Unavailable");
+    return retry ? { kind: "take" } : { kind: "known", why: "duplicate" };
   }
   return policy === "ignore" && current.loaded !== undefined ? { kind: "known", why: "ignored" } : { kind: "take" };
 }

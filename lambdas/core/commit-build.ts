@@ -97,8 +97,13 @@ async function snapshotUpdates(ports: BuildPorts, settings: Settings, job: Snaps
   ];
 }
 
+/** The table's own properties, under Iceberg's names, keep more or for longer where somebody reads it incrementally. */
 function expiry(settings: Settings, metadata: TableMetadata, nowMs: number): TableUpdate[] {
-  const limits = { keepLast: settings.snapshotsKeepLast, maxAgeMs: settings.snapshotAgeMaxMs };
+  const property = (name: string) => Number(metadata.properties[name] ?? 0) || 0;
+  const limits = {
+    keepLast: Math.max(settings.snapshotsKeepLast, property("history.expire.min-snapshots-to-keep")),
+    maxAgeMs: property("history.expire.max-snapshot-age-ms") || settings.snapshotAgeMaxMs,
+  };
   const ids = snapshotsToExpire(metadata, nowMs, limits);
   return ids.length === 0 ? [] : [{ action: "remove-snapshots", "snapshot-ids": ids }];
 }

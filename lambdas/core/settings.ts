@@ -41,9 +41,9 @@ export const DEFAULT_LIMITS = {
   commitAttemptsMax: 12,
   deathsMax: 2,
   deliveriesMax: 8,
-  manifestFanIn: 16,
+  manifestFanIn: 8,
   manifestTargetBytes: 8 * 1024 * 1024,
-  snapshotsKeepLast: 20,
+  snapshotsKeepLast: 10,
   snapshotAgeMaxMs: 5 * 24 * 3_600_000,
   commitIntervalMs: 5_000,
 } as const satisfies Omit<Settings, "ledgerId" | "warehouseUri">;

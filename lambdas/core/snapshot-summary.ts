@@ -40,9 +40,7 @@ export function summarize(
     "total-delete-files": `${sum(deletes, liveFiles)}`,
     "total-position-deletes": previousPositions,
     "total-equality-deletes": `${Number(parent?.summary["total-equality-deletes"] ?? 0) + added.deletes}`,
-    "moraine.ledger-id": ledgerId,
-    "moraine.commit-seq": `${intent.seq}`,
-    "moraine.intent-id": intent.id,
+    [`moraine.${ledgerId}.commit-seq`]: `${intent.seq}:${intent.id}`,
     "moraine.files": `${intent.files}`,
   };
 }

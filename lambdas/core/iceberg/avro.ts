@@ -13,6 +13,8 @@ import { avroType } from "./avro-type.ts";
 
 const MAGIC = Buffer.from("Obj\u0001", "latin1");
 const SYNC_BYTES = 16;
+/** First size of a block being filled: most manifests hold a few files. It doubles as needed. */
+const BODY_BYTES = 4096;
 /** Uncompressed bytes per block, as in Java's DataFileWriter. */
 const BLOCK_BYTES = 64_000;
 const META = avroType('{"type":"map","values":"string"}');
@@ -46,7 +48,7 @@ export function encodeContainer(
 /** Each block is its record count, its length and its bytes, still without the sync marker. */
 function encodeBlocks(type: Type, records: Iterable<object>, codec: "deflate" | "null"): Buffer[] {
   const blocks: Buffer[] = [];
-  let body: Buffer = Buffer.allocUnsafe(2 * BLOCK_BYTES);
+  let body: Buffer = Buffer.allocUnsafe(BODY_BYTES);
   let length = 0;
   let count = 0;
   const close = () => {

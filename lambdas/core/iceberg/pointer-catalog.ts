@@ -26,7 +26,7 @@ export interface PointerCatalogPorts {
 }
 
 /** Fewer than Java's 100: the log is rewritten with every commit, and ours decides nothing by it. */
-const PREVIOUS_VERSIONS_MAX = 20;
+const PREVIOUS_VERSIONS_MAX = 10;
 /** A reader may be overtaken by a writer that removes old metadata files; being overtaken this often is something else. */
 const LOAD_ATTEMPTS = 3;
 
