@@ -17,12 +17,13 @@ const SYNC_BYTES = 16;
 const BODY_BYTES = 4096;
 /** Uncompressed bytes per block, as in Java's DataFileWriter. */
 const BLOCK_BYTES = 64_000;
-const META = avroType('{"type":"map","values":"string"}');
-const BLOCK = avroType(
-  '{"type":"record","name":"block","fields":[{"name":"count","type":"long"},{"name":"bytes","type":"bytes"}]}',
-);
 /** A block that inflates past this is no manifest but an attack or a mistake. */
 const BLOCK_BYTES_MAX = 512 * 1024 * 1024;
+
+const META_TYPE = avroType('{"type":"map","values":"string"}');
+const BLOCK_TYPE = avroType(
+  '{"type":"record","name":"block","fields":[{"name":"count","type":"long"},{"name":"bytes","type":"bytes"}]}',
+);
 
 export interface Container {
   readonly schema: object;
@@ -37,7 +38,10 @@ export function encodeContainer(
   codec: "deflate" | "null" = "deflate",
 ): Uint8Array {
   const schemaText = JSON.stringify(schema);
-  const header = Buffer.concat([MAGIC, META.toBuffer({ ...meta, "avro.schema": schemaText, "avro.codec": codec })]);
+  const header = Buffer.concat([
+    MAGIC,
+    META_TYPE.toBuffer({ ...meta, "avro.schema": schemaText, "avro.codec": codec }),
+  ]);
   const blocks = encodeBlocks(avroType(schemaText), records, codec);
   const hash = createHash("sha256").update(header);
   for (const block of blocks) hash.update(block);
@@ -53,7 +57,7 @@ function encodeBlocks(type: Type, records: Iterable<object>, codec: "deflate" | 
   let count = 0;
   const close = () => {
     const raw = body.subarray(0, length);
-    blocks.push(BLOCK.toBuffer({ count, bytes: codec === "deflate" ? deflateRawSync(raw) : raw }));
+    blocks.push(BLOCK_TYPE.toBuffer({ count, bytes: codec === "deflate" ? deflateRawSync(raw) : raw }));
     length = 0;
     count = 0;
   };

@@ -163,6 +163,22 @@ describe("avro container files", () => {
     expect(decodeContainer(encodeContainer(schema, rows, {})).records).toEqual(rows);
   });
 
+  it("hold a row larger than a block, among small ones", () => {
+    const schema = { type: "record", name: "r", fields: [{ name: "y", type: "bytes" }] };
+    const rows = [3, 5000, 200_000, 3].map((length) => ({ y: new Uint8Array(length).fill(length & 255) }));
+    expect(decodeContainer(encodeContainer(schema, rows, {})).records).toEqual(rows);
+  });
+
+  it("follow their own schema, however many others were written before", () => {
+    const fields = (type: string) => [{ name: "v", type: ["null", type] }];
+    for (const name of Array.from({ length: 40 }, (_, i) => `r${i}`)) {
+      const write = (type: string, v: unknown) =>
+        encodeContainer({ type: "record", name, fields: fields(type) }, [{ v }], {});
+      expect(decodeContainer(write("long", 7n)).records).toEqual([{ v: 7n }]);
+      expect(decodeContainer(write("string", "a")).records).toEqual([{ v: "a" }]);
+    }
+  });
+
   it("keep field ids in the header, by which readers find columns", () => {
     const { schema, meta } = decodeContainer(encodeContainer(SCHEMA, [], { "format-version": "2" }));
     expect(schema).toEqual(SCHEMA);
