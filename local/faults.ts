@@ -31,6 +31,8 @@ export interface RequestFault extends Occasion {
   readonly effect: RequestEffect;
   /** Only requests of functions whose logical id starts so. */
   readonly from?: string;
+  /** Only S3 requests whose decoded `/bucket/key` contains this. */
+  readonly path?: string;
 }
 
 export interface InvocationFault extends Occasion {
@@ -96,13 +98,14 @@ export class Faults {
   request(
     operation: string,
     caller: string,
+    path = "",
   ): { readonly delayMs: number; readonly effect?: Exclude<RequestEffect, object> } {
     let delayMs = 0;
     let effect: Exclude<RequestEffect, object> | undefined;
     for (const rule of this.#requests) {
-      const { on, from, effect: wanted } = rule.fault;
+      const { on, from = "", path: part = "", effect: wanted } = rule.fault;
       const matches = on === operation || (on.endsWith("*") && operation.startsWith(on.slice(0, -1)));
-      if (!matches || (from !== undefined && !caller.startsWith(from)) || !rule.strikes()) continue;
+      if (!matches || !caller.startsWith(from) || !path.includes(part) || !rule.strikes()) continue;
       if (typeof wanted === "object") delayMs += wanted.delayMs;
       else effect ??= wanted;
     }

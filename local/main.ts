@@ -4,72 +4,56 @@
 //   npm start -- --once                         ends when all is settled; exit 0 only if every file is accounted for
 //   npm start -- --config moraine.yaml --upload DIR=s3://landing/prefix/ --data-dir .moraine/data --json
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { configuredTables } from "../lambdas/adapters/runtime.ts";
 import type { MoraineConfig } from "../lambdas/core/config.ts";
-import { parseConfig } from "../lambdas/core/config-file.ts";
-import { ENV } from "../lambdas/core/environment.ts";
+import { ENV, LOCAL_ENV } from "../lambdas/core/environment.ts";
+import { tableIdOf } from "../lambdas/core/ids.ts";
 import { resolveBuckets } from "../lambdas/core/resolve-buckets.ts";
-import { type Balance, reportTables, type TableReport, takeBalance } from "./accounting.ts";
+import { type Balance, type LocalPorts, reportTables, type TableReport } from "./accounting.ts";
+import { HELP, type Options, parseOptions, UsageError } from "./options.ts";
 import { openPorts } from "./ports.ts";
 import { Progress, printReport } from "./printing.ts";
 import { exportRows } from "./rows.ts";
 import { makeSample } from "./sample.ts";
+import type { Existing } from "./services.ts";
+import { settle } from "./settle.ts";
 import { type LocalStack, startLocalStack } from "./stack.ts";
 import { synthesize } from "./synthesize.ts";
-import { parseUpload, uploadFolder, uploadSample } from "./upload.ts";
-
-const { values: flags } = parseArgs({
-  options: {
-    once: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    config: { type: "string" },
-    upload: { type: "string", multiple: true, default: [] },
-    "data-dir": { type: "string" },
-    port: { type: "string", default: "0" },
-    export: { type: "string", multiple: true, default: [] },
-    help: { type: "boolean", default: false },
-  },
-});
-
-const HELP = `usage: npm start -- [options]
-
-  --once                 end when all is settled; exit 0 only if every file is accounted for
-  --json                 print one JSON document last, and nothing else on standard output
-  --config FILE          a moraine.yaml (default: a demo with a generated sample)
-  --upload DIR=s3://B/P  upload a folder below s3://B/P; B is a landing bucket of the configuration (repeatable)
-  --data-dir DIR         keep everything there across runs
-  --port N               serve S3, SQS, DynamoDB and Glue there (default: any free port)
-  --export TABLE=FILE    write the rows of database.table as NDJSON, through its current snapshot (repeatable)`;
+import { takeOver } from "./take-over.ts";
+import { uploadFolder, uploadSample } from "./upload.ts";
 
 /** Queue delays, windows and schedules run this much faster than deployed; a commit happens about once a second. */
 const TIME_SCALE = 0.05;
+/** What failed comes back after about a second: nobody waits here for a neighbour as long as a deployment would. */
+const LIMITS = { redeliveryFirstMs: 700 };
 const SETTLE_TIMEOUT_MS = 30 * 60_000;
+const EXIT = { accounted: 0, unaccounted: 1, usage: 2, interrupted: 130 };
 
-async function main(): Promise<number> {
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const say = flags.json ? () => undefined : (line: string) => console.log(line);
-  const configFile = flags.config ?? join(import.meta.dirname, "demo.yaml");
+type Say = (line: string) => void;
+
+async function main(options: Options, signal: AbortSignal): Promise<number> {
+  const say: Say = options.json ? () => undefined : (line) => console.log(line);
   const scratch = mkdtempSync(join(tmpdir(), "moraine-start-"));
   try {
-    say(`synthesizing ${flags.config ?? "the demo"} ...`);
-    await synthesize(configFile, scratch);
+    say(`synthesizing ${options.demo ? "the demo" : options.configFile} ...`);
+    await synthesize(options.configFile, scratch, signal);
     const stack = await startLocalStack({
       assembly: scratch,
-      port: Number(flags.port),
+      port: options.port,
       timeScale: TIME_SCALE,
-      env: { [ENV.commitIntervalSeconds]: "1", POWERTOOLS_DEV: "false" },
-      ...(flags["data-dir"] === undefined ? {} : { dataDir: flags["data-dir"] }),
+      env: {
+        [ENV.commitIntervalSeconds]: "1",
+        [LOCAL_ENV.limits]: JSON.stringify(LIMITS),
+        POWERTOOLS_DEV: "false",
+      },
+      existing: existingOf(options.config),
+      ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
     });
     try {
-      return await run(stack, configFile, say);
+      return await run(stack, options, say, signal);
     } finally {
       await stack.stop();
     }
@@ -78,87 +62,73 @@ async function main(): Promise<number> {
   }
 }
 
-async function run(stack: LocalStack, configFile: string, say: (line: string) => void): Promise<number> {
+async function run(stack: LocalStack, options: Options, say: Say, signal: AbortSignal): Promise<number> {
   const startedMs = Date.now();
   const bucketNames = JSON.parse(stack.outputs["Buckets"] ?? "{}") as Record<string, string>;
-  const config = readConfig(configFile, bucketNames);
+  const config = resolveBuckets(options.config, bucketNames);
+  const tables = configuredTables(config);
   const ports = openPorts(stack);
-  writeOutputs(stack);
-  const progress = new Progress(stack, ports, configuredTables(config), flags.json);
+  if (options.dataDir !== undefined) await takeOver(ports.ledger, tables, startedMs);
+  writeOutputs(stack, options);
+  const progress = new Progress(stack, ports, tables, options.json);
   stack.requests.reset();
 
-  const uploaded = await upload(ports, config, bucketNames);
-  say(`uploaded ${uploaded} files`);
-  await settle(stack, ports, config, progress);
+  say(`uploaded ${await upload(ports, options, bucketNames, signal)} files`);
+  const settled = settle(stack, ports, config, { timeoutMs: SETTLE_TIMEOUT_MS, signal });
+  await progress.while(settled.then(() => undefined));
+  const balance = await settled;
+  signal.throwIfAborted();
 
-  const balance = await takeBalance(ports, config);
-  const tables = await reportTables(ports, configuredTables(config));
-  await exportTables(ports, config, say);
+  await exportTables(ports, options, say);
+  const reports = await reportTables(ports, tables);
   const seconds = (Date.now() - startedMs) / 1000;
-  if (!flags.json) await printReport(stack, ports, { balance, tables, seconds });
-  if (!flags.once && !flags.json) await watch(stack, progress);
-  if (flags.json) console.log(JSON.stringify(jsonOf(stack, balance, tables, seconds)));
-  return isAccounted(balance) ? 0 : 1;
+  if (options.json) console.log(JSON.stringify(jsonOf(stack, balance, reports, seconds)));
+  else await printReport(stack, ports, { balance, tables: reports, seconds });
+  if (!options.once) await watch(stack, progress, signal);
+  return isAccounted(balance) ? EXIT.accounted : EXIT.unaccounted;
 }
 
-function readConfig(file: string, bucketNames: Record<string, string>): MoraineConfig {
-  const parsed = parseConfig(readFileSync(file, "utf8"), file);
-  if (parsed.errors !== undefined) throw new Error(parsed.errors.join("\n"));
-  return resolveBuckets(parsed.config, bucketNames);
+/** Buckets and databases the deployment would expect to find; a table's own location may lie in any bucket. */
+function existingOf({ landing, warehouse, databases = [], ingestions }: MoraineConfig): Existing {
+  const created = new Set([...landing, warehouse].filter(({ existing }) => !existing).map(({ bucket }) => bucket));
+  const named = [...landing, warehouse].map(({ bucket }) => bucket);
+  const locations = ingestions.flatMap(({ target }) => target.location?.split("/")[2] ?? []);
+  return {
+    buckets: [...named, ...locations].filter((bucket) => !created.has(bucket)),
+    databases: databases.filter(({ existing }) => existing).map(({ database }) => database),
+  };
 }
 
 /** Where the operator's command finds this stack, as it would find a deployed one. */
-function writeOutputs(stack: LocalStack): void {
-  const folder = flags["data-dir"] ?? ".moraine";
+function writeOutputs(stack: LocalStack, { dataDir }: Options): void {
+  const folder = dataDir ?? ".moraine";
   if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
   const outputs = { Moraine: { ...stack.outputs, EndpointUrl: stack.endpoint } };
   writeFileSync(join(folder, "outputs.json"), `${JSON.stringify(outputs, null, 1)}\n`);
 }
 
-type Ports = ReturnType<typeof openPorts>;
-
-async function upload(ports: Ports, config: MoraineConfig, bucketNames: Record<string, string>): Promise<number> {
-  if (flags.config === undefined && flags.upload.length === 0) {
-    const [landing] = config.landing;
-    return landing === undefined ? 0 : uploadSample(ports.store, landing.bucket, await makeSample());
+async function upload(
+  ports: LocalPorts,
+  { demo, config, uploads }: Options,
+  bucketNames: Record<string, string>,
+  signal: AbortSignal,
+): Promise<number> {
+  const realName = (bucket: string) => bucketNames[bucket] ?? bucket;
+  if (demo && uploads.length === 0) {
+    return uploadSample(ports.store, realName(config.landing[0]?.bucket ?? ""), await makeSample());
   }
   let uploaded = 0;
-  for (const text of flags.upload) {
-    uploaded += await uploadFolder(
-      ports.store,
-      parseUpload(text, (name) => bucketNames[name] ?? name),
-    );
+  for (const each of uploads) {
+    uploaded += await uploadFolder(ports.store, { ...each, bucket: realName(each.bucket) }, signal);
   }
   return uploaded;
 }
 
-/** Until no queue holds a message and no file is on its way. What only the sweeper can finish, it is called for. */
-async function settle(stack: LocalStack, ports: Ports, config: MoraineConfig, progress: Progress): Promise<void> {
-  const untilMs = Date.now() + SETTLE_TIMEOUT_MS;
-  while (Date.now() < untilMs) {
-    await progress.while(stack.quiet(SETTLE_TIMEOUT_MS));
-    const { open } = await takeBalance(ports, config);
-    if (open.length === 0) return;
-    await stack.trigger("Sweep");
-    await sleep(1000);
-    if ((await takeBalance(ports, config)).open.length === open.length && isIdle(stack)) return;
-  }
-}
-
-function isIdle(stack: LocalStack): boolean {
-  return Object.entries(stack.queueDepths()).every(([name, { visible, inFlight, delayed }]) => {
-    return /dead/i.test(name) || visible + inFlight + delayed === 0;
-  });
-}
-
-async function exportTables(ports: Ports, config: MoraineConfig, say: (line: string) => void): Promise<void> {
-  for (const text of flags.export) {
-    const [id = "", file = ""] = text.split("=", 2);
-    const name = configuredTables(config).find(({ database, table }) => id === table || id === `${database}.${table}`);
-    if (name === undefined || file === "") throw new Error(`--export ${text}: write it as database.table=FILE.ndjson`);
+async function exportTables(ports: LocalPorts, { exports }: Options, say: Say): Promise<void> {
+  for (const { table: name, file } of exports) {
     const table = await ports.catalog.load(name);
-    if (table === undefined)
-      throw new Error(`--export ${text}: the table was not created, no file had a column to give it`);
+    const id = tableIdOf(name);
+    if (table === undefined) throw new Error(`--export ${id}: there is no table, for no file had a column to give it`);
     say(`exported ${await exportRows(ports.store, table.metadata, file)} rows of ${id} to ${file}`);
   }
 }
@@ -180,20 +150,50 @@ function isAccounted({ files, open }: Balance): boolean {
   return open.length === 0 && files.total === files.success + files.failed + files.skipped + files.rejected;
 }
 
-async function watch(stack: LocalStack, progress: Progress): Promise<void> {
+async function watch(stack: LocalStack, progress: Progress, signal: AbortSignal): Promise<void> {
   console.log(
     `\nwatching; upload more with: aws s3 cp FILE s3://BUCKET/PREFIX/ --endpoint-url ${stack.endpoint}   (Ctrl-C stops)`,
   );
-  const stopped = new Promise<void>((done) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => done());
-  });
-  await progress.while(stopped);
+  await progress.while(
+    new Promise((done) => {
+      if (signal.aborted) done();
+      signal.addEventListener("abort", () => done(), { once: true });
+    }),
+  );
   console.log("\nstopping ...");
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+/** The first signal stops in good order, a second one at once. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(EXIT.interrupted);
+      controller.abort();
+    });
+  }
+  return controller.signal;
 }
+
+async function start(args: readonly string[]): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(HELP);
+    return 0;
+  }
+  const signal = interruption();
+  try {
+    return await main(parseOptions(args), signal);
+  } catch (cause) {
+    const error = signal.aborted ? "interrupted before all was settled" : messageOf(cause);
+    console.error(error);
+    if (cause instanceof UsageError) return EXIT.usage;
+    if (args.includes("--json")) console.log(JSON.stringify({ error }));
+    return signal.aborted ? EXIT.interrupted : EXIT.unaccounted;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+process.exitCode = await start(process.argv.slice(2));

@@ -5,9 +5,11 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { LOCAL_ENV } from "../lambdas/core/environment.ts";
 import { createDeliveries, type Deliveries } from "./deliveries.ts";
 import { Faults } from "./faults.ts";
 import { Lambda, type LogLine } from "./lambda.ts";
+import { lockFolder } from "./lock.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { provision } from "./provision.ts";
 import { Requests } from "./requests.ts";
@@ -19,8 +21,15 @@ import { createSqs, type LocalSqs } from "./servers/sqs.ts";
 import { readAssembly } from "./template.ts";
 
 export const REGION = "us-east-1";
+const ROOT = join(import.meta.dirname, "..");
 const LOG_LINES_MAX = 5000;
 const WAKE_MS = 20;
+
+/** Names of `moraine.yaml` that are marked `existing: true`. */
+export interface Existing {
+  readonly buckets: readonly string[];
+  readonly databases: readonly string[];
+}
 
 export interface ServiceOptions {
   readonly assembly: string;
@@ -30,6 +39,7 @@ export interface ServiceOptions {
   readonly timeScale?: number;
   readonly environmentsMax?: number;
   readonly onLog?: (line: LogLine) => void;
+  readonly existing?: Existing;
 }
 
 export interface Services {
@@ -64,7 +74,10 @@ async function open(
   const scratch = mkdtempSync(join(tmpdir(), "moraine-local-"));
   closers.push(() => rmSync(scratch, { recursive: true, force: true }));
   const kept = options.dataDir === undefined ? undefined : resolve(options.dataDir);
-  if (kept !== undefined) mkdirSync(kept, { recursive: true });
+  if (kept !== undefined) {
+    mkdirSync(kept, { recursive: true });
+    closers.push(lockFolder(kept));
+  }
   const folder = (name: string) => (kept === undefined ? undefined : join(kept, name));
 
   const requests = new Requests();
@@ -102,7 +115,9 @@ async function open(
   const plan = planOf(readAssembly(resolve(options.assembly)), { region: REGION, endpoint, environment, timeScale });
   const deliveries = createDeliveries({ plan, lambda, faults, sqs, region: REGION });
   for (const spec of plan.functions) lambda.define(spec);
-  for (const bucket of plan.buckets) s3.ensureBucket(bucket);
+  const { buckets = [], databases = [] } = options.existing ?? {};
+  for (const bucket of new Set([...plan.buckets, ...buckets])) s3.ensureBucket(bucket);
+  plan.databases.push(...databases.map((database) => ({ Name: database })));
   await provision(plan, { endpoint, region: REGION, sqs, glue });
   for (const { bucket, rules } of plan.notifications) s3.setNotifications(bucket, rules);
   return { endpoint, plan, lambda, sqs, deliveries, requests, faults, logLines };
@@ -141,7 +156,8 @@ function functionEnvironment(endpoint: string, env: Readonly<Record<string, stri
     AWS_ENDPOINT_URL_GLUE: endpoint,
     AWS_REGION: REGION,
     AWS_DEFAULT_REGION: REGION,
-    MORAINE_S3_PATH_STYLE: "1",
+    [LOCAL_ENV.s3PathStyle]: "1",
+    [LOCAL_ENV.nativeRoot]: ROOT,
     ...env,
   };
 }

@@ -12,7 +12,7 @@ import type { Requests } from "./requests.ts";
 import { startSchedule } from "./schedule.ts";
 import type { JsonObject } from "./servers/json-protocol.ts";
 import type { QueueDepth } from "./servers/sqs.ts";
-import { openServices, REGION } from "./services.ts";
+import { type Existing, openServices, REGION } from "./services.ts";
 
 export interface LocalStackOptions {
   /** A synthesized cdk.out folder. */
@@ -31,6 +31,8 @@ export interface LocalStackOptions {
   /** Environments of one function at most; default 4. */
   readonly environmentsMax?: number;
   readonly onLog?: (line: LogLine) => void;
+  /** What the deployment would find already there: made here, for nobody else does. */
+  readonly existing?: Existing;
 }
 
 export interface LocalStack {
@@ -54,7 +56,8 @@ export interface LocalStack {
   queueDepths(): Record<string, QueueDepth>;
   /** The last lines of every function, oldest first. */
   logs(): readonly LogLine[];
-  quiet(timeoutMs?: number): Promise<void>;
+  /** Throws when it is still busy after the timeout, or when the signal comes first. */
+  quiet(timeoutMs?: number, signal?: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -102,9 +105,10 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     trigger: (ruleName) => deliveries.fire(ruleOf(plan, ruleName)),
     queueDepths: () => sqs.depths(),
     logs: () => services.logLines,
-    async quiet(timeoutMs = 60_000) {
+    async quiet(timeoutMs = 60_000, signal) {
       const untilMs = Date.now() + timeoutMs;
       for (let calm = 0; calm < 2; calm = busy() === 0 ? calm + 1 : 0) {
+        signal?.throwIfAborted();
         if (Date.now() > untilMs) throw new Error(`the local stack is still busy ${JSON.stringify(sqs.depths())}`);
         await sleep(QUIET_CHECK_MS);
       }

@@ -90,7 +90,7 @@ async function answer(
   const caller = options.callerOf(accessKeyOf(request));
   const operation = `${route.service}.${route.operation}`;
   count(options.requests, operation, caller?.functionId ?? "", request, response);
-  const { delayMs, effect } = options.faults.request(operation, caller?.functionId ?? "");
+  const { delayMs, effect } = options.faults.request(operation, caller?.functionId ?? "", pathOf(request));
   if (delayMs > 0) await sleep(delayMs);
   if (effect === "kill-before" || effect === "drop") {
     if (effect === "kill-before") caller?.kill();
@@ -113,6 +113,15 @@ function routeOf(request: IncomingMessage): { service: ServiceName; operation: s
   const [prefix = "", operation = ""] = String(target).split(".");
   const service = TARGETS[prefix];
   return service === undefined ? undefined : { service, operation };
+}
+
+function pathOf({ url = "" }: IncomingMessage): string {
+  const [path = ""] = url.split("?", 1);
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
 
 function accessKeyOf(request: IncomingMessage): string {
