@@ -26,7 +26,7 @@ def sorted_rows(rows):
 def expected(kind, value):
     if value is None or isinstance(value, bool):
         return value
-    if kind == "long":
+    if kind in ("int", "long"):
         return int(value)
     if kind == "double":
         return number(float(value))

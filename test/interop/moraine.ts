@@ -163,7 +163,9 @@ export class Moraine {
       .filter((item) => item.body["kind"] === "file")
       .map(readFile)
       .filter((file) => file.ingestion === ingestion);
-    return Object.fromEntries(records.map(({ key, status, reason }) => [key, [status, reason].join(" ").trim()]));
+    return Object.fromEntries(
+      records.map(({ key, status, reason, error }) => [key, [status, reason, error?.message].join(" ").trim()]),
+    );
   }
 }
 

@@ -37,7 +37,7 @@ function jsonValue(type: ColumnType, value: Canon): string {
     return renderJson(typeof type === "object" && type.type === "struct" ? type.fields : [], value as Row);
   }
   // A JSON number is a double to most readers; decimals with more digits than that travel as text.
-  const isNumber = type === "long" || type === "double" || (isDecimal(type) && value.length <= 15);
+  const isNumber = type === "int" || type === "long" || type === "double" || (isDecimal(type) && value.length <= 15);
   return isNumber || type === JSON_TEXT ? value : JSON.stringify(value);
 }
 

@@ -76,8 +76,14 @@ export class WrittenTable {
   /** Loads and commits these files, each rendered from its rows. A file of an earlier write is replaced. */
   async write(columns: readonly Column[], files: Readonly<Record<string, readonly Row[]>>): Promise<void> {
     const render = this.#ingestion.format.type === "csv" ? renderCsv : renderNdjson;
-    const bodies = Object.entries(files).map(([key, rows]) => ({ key, rows, body: render(columns, rows) }));
-    await this.#land(bodies);
+    await this.writeBodies(
+      columns,
+      Object.entries(files).map(([key, rows]) => ({ key, rows, body: render(columns, rows) })),
+    );
+  }
+
+  async writeBodies(columns: readonly Column[], files: readonly SourceFile[]): Promise<void> {
+    await this.#land(files);
     await this.#commit(asDeclared(await this.#fields(), columns, this.name.table));
   }
 
