@@ -3,13 +3,13 @@
 
 import type { Ingestion } from "./config.ts";
 import { MoraineError } from "./errors.ts";
-import { currentSchema, newTableMetadata, partitionNames } from "./iceberg/metadata.ts";
+import { currentSchema, defaultSpec, newTableMetadata, partitionNames } from "./iceberg/metadata.ts";
 import { parsePartitionBy } from "./iceberg/partition.ts";
 import { assignFieldIds, evolveSchema, lineageFields, withSchemaId } from "./iceberg/schema.ts";
 import type { DraftField, Schema, TableUpdate } from "./iceberg/types.ts";
 import { type Revision, tableIdOf } from "./ids.ts";
 import { writeItem } from "./ledger-writes.ts";
-import type { Catalog, Clock, Conversion, Ledger, LoadedTable, Random, SourceFailure } from "./ports.ts";
+import type { Catalog, Clock, Conversion, Inspection, Ledger, LoadedTable, Random, SourceFailure } from "./ports.ts";
 import { type HeadRecord, headItem, headKey, readHead } from "./records.ts";
 import type { Settings } from "./settings.ts";
 import { findGlobalSpec } from "./stage.ts";
@@ -43,7 +43,7 @@ export async function prepareTable(
   const failures: SourceFailure[] = [];
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const table = await loadOwnTable(ports, ingestion);
-    const inspection = await conversion.inspect(table && currentSchema(table.metadata));
+    const inspection = await inspect(conversion, table);
     failures.push(...inspection.failures);
     const seen = ingestion.lineage ? [...inspection.fields, ...lineageFields] : inspection.fields;
     if (table === undefined) {
@@ -63,6 +63,11 @@ export async function prepareTable(
   throw new MoraineError("Unavailable", "table keeps changing while its schema is prepared", {
     table: tableIdOf(ingestion.target),
   });
+}
+
+function inspect(conversion: Conversion, table: LoadedTable | undefined): Promise<Inspection> {
+  if (table === undefined) return conversion.inspect(undefined);
+  return conversion.inspect(currentSchema(table.metadata), defaultSpec(table.metadata));
 }
 
 /** The table as the head knows it. A table that was dropped, or dropped and made again, stops here: never a silent restart. */
