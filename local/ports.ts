@@ -11,14 +11,9 @@ import type { LocalPorts } from "./accounting.ts";
 import type { LocalStack } from "./stack.ts";
 
 export function openPorts(stack: LocalStack): LocalPorts {
-  // The SDK reads these when a client is made; nothing on this machine ever asks for real ones.
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: stack.endpoint,
-    AWS_REGION: stack.region,
-    AWS_ACCESS_KEY_ID: "local",
-    AWS_SECRET_ACCESS_KEY: "local",
-  });
-  const clients = createClients({ pathStyle: true });
+  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
+  const place = { endpoint: stack.endpoint, region: stack.region, credentials };
+  const clients = createClients({ pathStyle: true, place });
   const store = new S3ObjectStore(clients.s3);
   const tableName = stack.outputs["LedgerTable"] ?? "";
   const ledger = new DynamoLedger({ client: clients.dynamodb, tableName, indexName: LEDGER_INDEX });

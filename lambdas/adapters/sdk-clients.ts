@@ -14,15 +14,22 @@ export interface SdkClients {
   readonly glue: GlueClients;
 }
 
-/** Endpoint, region and credentials come from the environment, as the SDK reads it (AWS_ENDPOINT_URL_S3 and so on). */
-export function createClients(options: { readonly pathStyle: boolean }): SdkClients {
-  const glue = bounded(20_000);
+/** One address for all services: the local stack. */
+export interface ClientPlace {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+}
+
+/** Without `place`, endpoint, region and credentials come from the environment, as the SDK reads it (AWS_ENDPOINT_URL_S3 and so on). */
+export function createClients({ pathStyle, place }: { pathStyle: boolean; place?: ClientPlace }): SdkClients {
+  const glue = { ...place, ...bounded(20_000) };
   return {
     // A part of 16 MiB takes seconds; a body that stands still this long has been lost.
-    s3: new S3Client({ forcePathStyle: options.pathStyle, maxAttempts: 4, ...bounded(60_000, 30_000) }),
-    dynamodb: new DynamoDBClient({ maxAttempts: 4, ...bounded(5_000) }),
-    sqs: new SQSClient({ maxAttempts: 4, ...bounded(10_000) }),
-    glue: { reads: new GlueClient({ maxAttempts: 4, ...glue }), writes: new GlueClient({ ...glue, maxAttempts: 1 }) },
+    s3: new S3Client({ ...place, forcePathStyle: pathStyle, maxAttempts: 4, ...bounded(60_000, 30_000) }),
+    dynamodb: new DynamoDBClient({ ...place, maxAttempts: 4, ...bounded(5_000) }),
+    sqs: new SQSClient({ ...place, maxAttempts: 4, ...bounded(10_000) }),
+    glue: { reads: new GlueClient({ ...glue, maxAttempts: 4 }), writes: new GlueClient({ ...glue, maxAttempts: 1 }) },
   };
 }
 
