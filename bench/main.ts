@@ -1,0 +1,26 @@
+// npm run bench [-- NAME [options of that bench]]: one script per claim the documents make, all of them unless one is named.
+// Ratios of the same run are what counts; absolute figures are this machine's on this day.
+
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+
+const BENCHES: Readonly<Record<string, string>> = {
+  convert: "a conversion beside a bare DuckDB COPY, 500 MB of CSV and NDJSON",
+  "small-files": "2,000 small CSV files beside one COPY that knows the columns",
+  "end-to-end": "upload to committed rows on the local stack, and where the time goes",
+};
+
+const [name, ...options] = process.argv.slice(2);
+if (name !== undefined && !Object.hasOwn(BENCHES, name)) {
+  console.error(`unknown bench ${name}; one of: ${Object.keys(BENCHES).join(", ")}`);
+  process.exit(2);
+}
+
+for (const [bench, about] of Object.entries(BENCHES)) {
+  if (name !== undefined && name !== bench) continue;
+  console.log(`\n== ${bench}: ${about}`);
+  const { status } = spawnSync(process.execPath, [join(import.meta.dirname, `${bench}.ts`), ...options], {
+    stdio: "inherit",
+  });
+  if (status !== 0) process.exitCode = 1;
+}
