@@ -31,7 +31,7 @@ const LANDING = "landing";
 const WAREHOUSE = "warehouse";
 const MEGABYTE = 1024 * 1024;
 
-const SETTINGS: Settings = { ...DEFAULT_LIMITS, ledgerId: "interop", warehouseUri: `s3://${WAREHOUSE}/tables` };
+export const SETTINGS: Settings = { ...DEFAULT_LIMITS, ledgerId: "interop", warehouseUri: `s3://${WAREHOUSE}/tables` };
 
 export interface Loaded {
   /** Milliseconds of the call: the value of `_ingested_at`. */

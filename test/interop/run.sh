@@ -11,15 +11,20 @@ jars=(
   "org.apache.iceberg:iceberg-aws-bundle:$iceberg"
 )
 
+for tool in python3 java mvn; do
+  command -v "$tool" > /dev/null || { echo "interop: $tool is not installed" >&2; exit 2; }
+done
+
 cache="${MORAINE_INTEROP_CACHE:-$HOME/.cache/moraine-interop}"
-pins=$(cat requirements.txt run.sh | sha256sum | cut -c1-12)
+pins=$(printf '%s\n' "${jars[@]}" | cat requirements.txt - | cksum | cut -d ' ' -f 1)
 home="$cache/$pins"
 
 if [ ! -f "$home/complete" ]; then
   echo "interop: installing the engines into $home"
+  rm -rf "$cache"
   mkdir -p "$home/jars"
   for jar in "${jars[@]}"; do
-    mvn --quiet --batch-mode dependency:copy -Dartifact="$jar" -DoutputDirectory="$home/jars"
+    mvn --quiet --batch-mode -Dstyle.color=never dependency:copy -Dartifact="$jar" -DoutputDirectory="$home/jars"
   done &
   maven=$!
   python3 -m venv "$home/venv"
@@ -29,4 +34,4 @@ if [ ! -f "$home/complete" ]; then
 fi
 
 export INTEROP_JARS="$home/jars" NODE="$PWD/../../node_modules/.bin/node" PYTHONDONTWRITEBYTECODE=1
-exec "$home/venv/bin/python" -m pytest -q -p no:cacheprovider --tb=short "$@" .
+exec "$home/venv/bin/python" -m pytest -q -rsxX -p no:cacheprovider --tb=short "$@" .

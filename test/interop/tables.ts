@@ -4,37 +4,12 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Moraine } from "./moraine.ts";
-import type { Predicate } from "./predicate.ts";
 import { type Column, JSON_TEXT, type Row } from "./rows.ts";
-import { type Expectation, WrittenTable } from "./table.ts";
+import { DECIMAL_HINTS, FLAT, flatRows, type Story, type Told } from "./story.ts";
+import { WrittenTable } from "./table.ts";
+import { PARTITIONED_TABLES } from "./tables-partitioned.ts";
+import { SHARED_TABLES } from "./tables-shared.ts";
 import { Values } from "./values.ts";
-
-/** What is missing on this machine. */
-export interface Absent {
-  readonly absent: string;
-}
-type Told = AsyncGenerator<Expectation | Absent, void, void>;
-export type Story = (moraine: Moraine) => Told;
-
-const FLAT: readonly Column[] = [
-  { name: "id", type: "long" },
-  { name: "flag", type: "boolean" },
-  { name: "amount", type: "long" },
-  { name: "ratio", type: "double" },
-  { name: "name", type: "string" },
-  { name: "day", type: "date" },
-  { name: "local_at", type: "timestamp" },
-  { name: "at", type: "timestamptz" },
-  { name: "small", type: "decimal(9, 2)" },
-  { name: "medium", type: "decimal(18, 4)" },
-  { name: "large", type: "decimal(38, 10)" },
-];
-const DECIMAL_HINTS = { small: "decimal(9,2)", medium: "decimal(18,4)", large: "decimal(38,10)" };
-
-function flatRows(seed: number, count: number, firstId = 0): Row[] {
-  const values = new Values(seed);
-  return Array.from({ length: count }, (_, n) => values.row(FLAT, { id: String(firstId + n) }));
-}
 
 async function* flatJson(moraine: Moraine): Told {
   const table = new WrittenTable(moraine, { name: "flat_json", hints: DECIMAL_HINTS });
@@ -111,97 +86,6 @@ async function* nested(moraine: Moraine): Told {
   await table.write(NESTED, { "b.json": rows(60) });
   yield table.expectation([[{ column: "id", op: ">=", value: "60" }]]);
 }
-
-// ---- partitions ----------------------------------------------------------------------------------------------------
-
-const REGIONS = ["eu west", "a/b", "ünïcode ☃", "x=1&y=%20", "plain", "", null];
-const HOURS = ["1969-12-31T22", "1969-12-31T23", "1970-01-01T00", "2024-02-29T23", "2024-03-01T00"];
-
-function partitionedRow(values: Values, n: number): Row {
-  const time = () =>
-    `${values.pick(HOURS)}:${String(10 + values.upTo(50))}:07.${String(values.upTo(1e6)).padStart(6, "0")}`;
-  const at = time();
-  const some = <T>(value: T) => (values.upTo(12) === 0 ? null : value);
-  return {
-    ...values.row(FLAT),
-    id: String(n),
-    region: values.pick(REGIONS),
-    name: some(`${values.pick(["alpha", "alpine", "beta-", "日本語の", "ß"])}${values.upTo(3)}`),
-    day: some(values.pick(["1969-12-31", "1970-01-01", "2024-02-29", "2024-03-01"])),
-    local_at: some(time()),
-    at: some(`${at}Z`),
-    amount: some(String(values.upTo(60) - 30)),
-    small: some(values.pick(["-12.50", "-0.01", "0.00", "19.99", "1234567.89"])),
-  };
-}
-
-const PARTITIONED: readonly Column[] = [...FLAT, { name: "region", type: "string" }];
-
-function partitioned(
-  name: string,
-  partitionBy: readonly string[],
-  predicates: readonly Predicate[],
-  count = 40,
-): Story {
-  return async function* (moraine) {
-    const table = new WrittenTable(moraine, { name, partitionBy, hints: DECIMAL_HINTS });
-    const values = new Values(7);
-    for (let commit = 0; commit < 3; commit++) {
-      const first = commit * count;
-      const rows = Array.from({ length: count }, (_, n) => partitionedRow(values, first + n));
-      await table.write(PARTITIONED, {
-        [`${commit}-a.json`]: rows.slice(0, count / 2),
-        [`${commit}-b.json`]: rows.slice(count / 2),
-      });
-    }
-    yield table.expectation(predicates);
-  };
-}
-
-const LEAP_DAY: Predicate = [
-  { column: "at", op: ">=", value: "2024-02-29T00:00:00.000000Z" },
-  { column: "at", op: "<", value: "2024-03-01T00:00:00.000000Z" },
-];
-const BEFORE_1970: Predicate = [{ column: "at", op: "<", value: "1970-01-01T00:00:00.000000Z" }];
-
-const PARTITIONED_TABLES: Readonly<Record<string, Story>> = {
-  by_day: partitioned("by_day", ["day(at)"], [LEAP_DAY, BEFORE_1970, [{ column: "at", op: "is null" }]]),
-  by_hour: partitioned("by_hour", ["hour(at)"], [LEAP_DAY, BEFORE_1970]),
-  by_bucket: partitioned("by_bucket", ["bucket(16, id)"], [[{ column: "id", op: "=", value: "17" }]]),
-  by_truncate: partitioned(
-    "by_truncate",
-    ["truncate(4, name)"],
-    [
-      [{ column: "name", op: "=", value: "alpha1" }],
-      [{ column: "name", op: "starts with", value: "日本語の" }],
-      [{ column: "name", op: "is null" }],
-    ],
-  ),
-  by_region: partitioned(
-    "by_region",
-    ["region"],
-    [
-      ...REGIONS.filter((region) => region !== null).map((value): Predicate => [{ column: "region", op: "=", value }]),
-      [{ column: "region", op: "is null" }],
-    ],
-  ),
-  by_month: partitioned(
-    "by_month",
-    ["month(day)"],
-    [[{ column: "day", op: "=", value: "1969-12-31" }], [{ column: "day", op: ">=", value: "2024-03-01" }]],
-  ),
-  by_many: partitioned(
-    "by_many",
-    ["year(local_at)", "bucket(3, name)", "truncate(10, amount)", "small", "flag"],
-    [
-      [{ column: "local_at", op: "<", value: "1970-01-01T00:00:00.000000" }],
-      [{ column: "name", op: "=", value: "beta-1" }],
-      [{ column: "amount", op: "<", value: "-20" }],
-      [{ column: "small", op: "=", value: "-12.50" }],
-    ],
-    30,
-  ),
-};
 
 // ---- change --------------------------------------------------------------------------------------------------------
 
@@ -309,22 +193,6 @@ async function* exactDecimals(moraine: Moraine): Told {
   yield table.expectation();
 }
 
-/** A table of another engine has an int; a file holds more than an int can. */
-async function* widened(moraine: Moraine): Told {
-  const table = new WrittenTable(moraine, { name: "widened" });
-  await table.write([{ name: "count", type: "long" }], { "a.json": [{ count: "4294967296" }] });
-  yield table.expectation();
-}
-
-/** A table of another engine has a column that must not be null; one of two files holds a null there. */
-async function* required(moraine: Moraine): Told {
-  const table = new WrittenTable(moraine, { name: "required" });
-  const columns: readonly Column[] = [{ name: "id", type: "long" }];
-  await table.write(columns, { "a.json": [{ id: "1" }] });
-  await table.writeRefused("null.json", '{"id": 2}\n{"id": null}\n');
-  yield table.expectation();
-}
-
 // ---- real logs -----------------------------------------------------------------------------------------------------
 
 const CLOUDTRAIL = fileURLToPath(new URL("../../../shared/data/cloudtrail", import.meta.url));
@@ -348,44 +216,6 @@ async function* cloudtrail(moraine: Moraine): Told {
   yield table.expectation([[{ column: "eventTime", op: "<", value: "2023-07-10T12:00:00.000000Z" }]]);
 }
 
-// ---- other engines at work on our tables ---------------------------------------------------------------------------
-
-/** Between the steps, other engines append, compact and expire. */
-function shared(name: string, partitionBy: readonly string[]): Story {
-  return async function* (moraine) {
-    const table = new WrittenTable(moraine, { name, partitionBy, hints: DECIMAL_HINTS });
-    await table.write(FLAT, { "a.json": flatRows(21, 12), "b.json": flatRows(22, 12, 100) });
-    await table.write(FLAT, { "c.json": flatRows(23, 12, 200) });
-    yield table.expectation();
-    await table.write(FLAT, { "a.json": flatRows(24, 7), "d.json": flatRows(25, 5, 300) });
-    yield table.expectation();
-    await table.write(FLAT, { "e.json": flatRows(26, 5, 400) });
-    yield table.expectation();
-  };
-}
-
-const ADOPTED: readonly Column[] = [
-  { name: "id", type: "long" },
-  { name: "count", type: "int" },
-  { name: "price", type: "decimal(12, 2)" },
-  { name: "name", type: "string" },
-  { name: "at", type: "timestamptz" },
-  { name: "extra", type: "boolean" },
-];
-
-/** The table was made by another engine, with narrower types, a column that must not be null, and partitions. */
-function adopted(name: string): Story {
-  return async function* (moraine) {
-    const table = new WrittenTable(moraine, { name, hints: { price: "decimal(12,2)" } });
-    const values = new Values(31);
-    const row = (n: number) =>
-      values.row(ADOPTED, { id: String(n), name: `name ${n}`, count: String(values.upTo(100)) });
-    await table.write(ADOPTED, { "a.json": [row(1), row(2)], "b.json": [row(3)] });
-    await table.write(ADOPTED, { "b.json": [row(4), row(5)] });
-    yield table.expectation();
-  };
-}
-
 export const STORIES: Readonly<Record<string, Story>> = {
   flat_json: flatJson,
   flat_csv: flatCsv,
@@ -396,13 +226,8 @@ export const STORIES: Readonly<Record<string, Story>> = {
   replaced_to_spoil: replaced("replaced_to_spoil"),
   replaced_flat: replacedFlat,
   many_commits: manyCommits,
-  shared: shared("shared", []),
-  shared_by_day: shared("shared_by_day", ["day(at)"]),
-  adopted_spark: adopted("adopted_spark"),
-  adopted_pyiceberg: adopted("adopted_pyiceberg"),
+  ...SHARED_TABLES,
   exact_decimals: exactDecimals,
-  widened,
-  required,
   cloudtrail,
 };
 async function* replacedFlat(moraine: Moraine): Told {

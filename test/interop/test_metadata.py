@@ -72,4 +72,5 @@ def test_expired_snapshots_and_merged_manifests_keep_metadata_small(world, spark
     world.expect("many_commits")
     [snapshots] = spark.sql("SELECT count(*) AS n FROM interop.many_commits.snapshots")
     [manifests] = spark.sql("SELECT count(*) AS n FROM interop.many_commits.manifests")
-    assert 20 <= snapshots["n"] < 60 and manifests["n"] < 40, "120 commits were made"
+    keep = world.places["snapshotsKeepLast"]
+    assert keep <= snapshots["n"] < 60 and manifests["n"] < 40, "120 commits were made"

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { Moraine } from "./moraine.ts";
+import { Moraine, SETTINGS } from "./moraine.ts";
 import { STORIES } from "./tables.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "moraine-interop-"));
@@ -14,7 +14,7 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 const moraine = await Moraine.start(folder);
 const running = new Map(Object.entries(STORIES).map(([name, story]) => [name, story(moraine)]));
-answer({ ...moraine.urls, tables: Object.keys(STORIES) });
+answer({ ...moraine.urls, snapshotsKeepLast: SETTINGS.snapshotsKeepLast });
 
 for await (const name of createInterface({ input: process.stdin })) {
   try {
