@@ -10,7 +10,7 @@ import { blameCsv } from "./csv-blame.ts";
 import { type CsvOptions, columnNames, firstRecord } from "./csv-header.ts";
 import { inferTypes } from "./csv-infer.ts";
 import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
-import { reservedNames } from "./lineage.ts";
+import { LINEAGE_NAMES } from "./lineage.ts";
 import { ident, list, literal, struct, tableFunction } from "./sql.ts";
 import { castText, MISFIT, type TextFormats } from "./strict-cast.ts";
 import { draftField, duckType } from "./types.ts";
@@ -56,7 +56,7 @@ export class CsvReader implements FormatReader {
       );
     }
     const header = this.#options.header ? record.values : record.values.map((_, index) => `column${index}`);
-    const columns = columnNames(header, reservedNames(this.#context.job));
+    const columns = columnNames(header, [...LINEAGE_NAMES]);
     const key = JSON.stringify([record.linesBefore, columns]);
     const group = this.#groups.get(key) ?? { columns, linesBefore: record.linesBefore, sources: [] };
     group.sources.push(source);

@@ -23,13 +23,16 @@ import { writeEqualityDeletes } from "./deletes.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { FormatReader, ReaderContext, SpooledSource } from "./format.ts";
 import { isolate } from "./isolate.ts";
-import { JsonReader, SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json.ts";
+import { JsonReader } from "./json.ts";
+import { SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json-seed.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
 import { Slots } from "./slots.ts";
-import { DiskBudget, SMALL_BYTES, SpoolError, spool } from "./spool.ts";
+import { DiskBudget, SMALL_BYTES, spool } from "./spool.ts";
+import { SpoolError } from "./spool-error.ts";
 import { draftField } from "./types.ts";
+import { ownDirectory } from "./work-dir.ts";
 import { describeFiles } from "./write.ts";
 
 export class DuckDbConverter implements Converter {
@@ -38,9 +41,9 @@ export class DuckDbConverter implements Converter {
   readonly #slots: Slots;
 
   constructor(options: EngineOptions) {
-    this.#options = options;
-    this.#engine = new Engine(options, registerTransform);
-    this.#slots = new Slots(`${options.workDir}/slots-${randomUUID()}`);
+    this.#options = { ...options, workDir: ownDirectory(options.workDir) };
+    this.#engine = new Engine(this.#options, registerTransform);
+    this.#slots = new Slots(`${this.#options.workDir}/slots`);
   }
 
   async start(job: ConversionJob): Promise<Conversion> {

@@ -5,6 +5,7 @@
 import type { DuckDBConnection, DuckDBInstance, DuckDBType, DuckDBValue, JS } from "@duckdb/node-api";
 import * as library from "@duckdb/node-api";
 import { MoraineError } from "../../core/errors.ts";
+import { isPoisoned } from "./duckdb-errors.ts";
 import { literal } from "./sql.ts";
 
 export interface EngineOptions {
@@ -135,10 +136,4 @@ export class Session {
       throw error;
     }
   }
-}
-
-/** DuckDB refuses every statement after such an error. */
-export function isPoisoned(error: unknown): boolean {
-  const text = error instanceof Error ? error.message : String(error);
-  return /^(INTERNAL|FATAL) Error/.test(text) || text.includes("database has been invalidated");
 }

@@ -4,7 +4,8 @@
 import { MoraineError } from "../../core/errors.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
 import type { SourceFailure } from "../../core/ports.ts";
-import { isPoisoned, type Session } from "./engine.ts";
+import { isDiskFull, isOurs, isOutOfMemory, isPoisoned, tooLargeForMemory } from "./duckdb-errors.ts";
+import type { Session } from "./engine.ts";
 import { type FormatReader, failure, type SpooledSource } from "./format.ts";
 
 export async function isolate<T>(
@@ -54,6 +55,10 @@ async function tryEach(
     } catch (error) {
       refuseSystemError(error);
       if (isOurs(error)) ours.push(error);
+      if (isOutOfMemory(error)) {
+        failures.push(tooLargeForMemory(source));
+        continue;
+      }
       const message = "a value does not fit the table's schema; correct it or give its column a hint";
       failures.push(failure(source, "TYPE_MISMATCH", message));
     }
@@ -62,19 +67,13 @@ async function tryEach(
   return failures;
 }
 
-/** A statement DuckDB does not understand: our mistake, unless only some sources bring it about. */
-function isOurs(error: unknown): boolean {
-  return /^(Binder|Parser|Catalog|Permission) Error/.test(error instanceof Error ? error.message : String(error));
-}
-
-/** No file is to blame for a full disk or too little memory. */
+/** No file is to blame for a full disk. */
 function refuseSystemError(error: unknown): void {
-  const text = error instanceof Error ? error.message : String(error);
   if (error instanceof MoraineError) throw error;
-  if (/^Out of Memory Error|No space left|max_temp_directory_size/.test(text)) {
+  if (isDiskFull(error)) {
     throw new MoraineError(
       "Invalid",
-      "conversion ran out of memory or disk; give the load function more, or lower batch.bytesMax",
+      "conversion ran out of disk; give the load function more, or lower batch.bytesMax",
       {},
       error,
     );
@@ -82,5 +81,8 @@ function refuseSystemError(error: unknown): void {
 }
 
 function unexplained(error: unknown, sources: number): MoraineError {
-  return new MoraineError("Invalid", "conversion failed and no source is to blame", { sources }, error);
+  const problem = isOutOfMemory(error)
+    ? "conversion ran out of memory; give the load function more, or lower batch.bytesMax"
+    : "conversion failed and no source is to blame";
+  return new MoraineError("Invalid", problem, { sources }, error);
 }

@@ -3,43 +3,45 @@
 
 import type { NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { SourceFailure } from "../../core/ports.ts";
+import { isOutOfMemory, tooLargeForMemory } from "./duckdb-errors.ts";
 import type { Session } from "./engine.ts";
 import { failure, type SpooledSource } from "./format.ts";
+import type { JsonFiles } from "./json-files.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { fits, isNull } from "./json-types.ts";
 import { firstBadLine, isMalformed } from "./lines.ts";
 
-type Records = (sources: readonly SpooledSource[]) => readonly string[];
-
-export async function blameJson(
+/** `lines`: the sources are NDJSON, so places are line numbers. */
+export async function blameBroken(
   session: Session,
+  files: JsonFiles,
   sources: readonly SpooledSource[],
-  records: Records,
-  schema: Schema | undefined,
-  renamed: ReadonlyMap<string, string>,
   lines: boolean,
 ): Promise<SourceFailure[]> {
   const broken: SourceFailure[] = [];
   for (const source of sources) {
     try {
-      for (const query of records([source])) await session.run(`SELECT count(COLUMNS(*)) FROM (${query})`);
+      for (const query of files.documents([source])) await session.run(`SELECT count(COLUMNS(*)) FROM (${query})`);
+      if ((await files.pathless([source])).length > 0) broken.push(pathlessJson(source, files));
+      else if (files.path.length > 0) {
+        for (const query of files.records([source])) await session.run(`SELECT count(COLUMNS(*)) FROM (${query})`);
+      }
     } catch (error) {
-      broken.push(await brokenJson(source, lines, String(error)));
+      broken.push(isOutOfMemory(error) ? tooLargeForMemory(source) : await brokenJson(source, lines, String(error)));
     }
   }
-  if (broken.length > 0 || schema === undefined) return broken;
-  const misfits: SourceFailure[] = [];
-  for (const source of sources) {
-    const misfit = await misfitOf(session, source, records, schema, renamed, lines);
-    if (misfit !== undefined) misfits.push(misfit);
-  }
-  return misfits;
+  return broken;
+}
+
+export function pathlessJson(source: SpooledSource, files: JsonFiles): SourceFailure {
+  const message = `a document has no list at ${files.path.join(".")}; correct the ingestion's recordsPath`;
+  return failure(source, "RECORDS_NOT_FOUND", message);
 }
 
 /** DuckDB's message holds the record itself; only the place is taken from it. */
 async function brokenJson(source: SpooledSource, lines: boolean, error: string): Promise<SourceFailure> {
   const byte = Number(/at byte (\d+)/.exec(error)?.[1] ?? 0);
-  const line = lines ? await firstBadLine(source.path, source.roomBytes > 0 ? 1 : 0, isMalformed) : undefined;
+  const line = lines ? await firstBadLine(source.path, blankLines(source), isMalformed) : undefined;
   const place = line !== undefined ? { line } : !lines && byte > 0 ? { byte } : {};
   if (/maximum_object_size/.test(error)) {
     return failure(source, "RECORD_TOO_LARGE", "a record is larger than 16 MiB; split it", place);
@@ -48,38 +50,66 @@ async function brokenJson(source: SpooledSource, lines: boolean, error: string):
   return failure(source, "MALFORMED_JSON", `not valid JSON${where}; correct the file`, place);
 }
 
-async function misfitOf(
+function blankLines(source: SpooledSource): number {
+  return source.roomBytes > 0 ? 1 : 0;
+}
+
+interface Target {
+  readonly schema: Schema;
+  /** Source key to column name, where they differ. */
+  readonly renamed: ReadonlyMap<string, string>;
+}
+
+export async function blameMisfits(
   session: Session,
-  source: SpooledSource,
-  records: Records,
-  schema: Schema,
-  renamed: ReadonlyMap<string, string>,
+  files: JsonFiles,
+  sources: readonly SpooledSource[],
+  target: Target,
   lines: boolean,
-): Promise<SourceFailure | undefined> {
-  for (const query of records([source])) {
+): Promise<SourceFailure[]> {
+  const misfits: SourceFailure[] = [];
+  for (const source of sources) {
+    const field = await firstMisfit(session, files, source, target);
+    if (field === undefined) continue;
+    const isBad = (line: string) => !isMalformed(line) && misfitOf(line, target) !== undefined;
+    const line = lines ? await firstBadLine(source.path, blankLines(source), isBad) : undefined;
+    const where = line === undefined ? "" : ` (line ${line})`;
+    const message = `a value of column ${field.name} does not fit the table's type ${field.type}${where}; correct it or give the column a hint`;
+    const place = { column: field.name, ...(line === undefined ? {} : { line }) };
+    misfits.push(failure(source, "TYPE_MISMATCH", message, place));
+  }
+  return misfits;
+}
+
+interface Misfit {
+  readonly name: string;
+  readonly type: string;
+}
+
+async function firstMisfit(
+  session: Session,
+  files: JsonFiles,
+  source: SpooledSource,
+  target: Target,
+): Promise<Misfit | undefined> {
+  for (const query of files.records([source])) {
     for await (const rows of session.stream(query)) {
       for (const [record] of rows as [string | null][]) {
-        const column = misfitColumn(record ?? "null", schema, renamed);
-        if (column === undefined) continue;
-        const line = lines ? await lineOf(source, schema, renamed) : undefined;
-        const message = `a value of column ${column.name} does not fit the table's type ${column.type}; correct it or give the column a hint`;
-        return failure(source, "TYPE_MISMATCH", message, {
-          column: column.name,
-          ...(line === undefined ? {} : { line }),
-        });
+        const misfit = misfitOf(record ?? "null", target);
+        if (misfit !== undefined) return misfit;
       }
     }
   }
   return undefined;
 }
 
-function misfitColumn(
-  record: string,
-  schema: Schema,
-  renamed: ReadonlyMap<string, string>,
-): { readonly name: string; readonly type: string } | undefined {
+function misfitOf(record: string, { schema, renamed }: Target): Misfit | undefined {
   const reader = new ShapeReader();
-  reader.add(record, 0);
+  try {
+    reader.add(record, 0);
+  } catch {
+    return { name: "(record)", type: "struct" };
+  }
   if (reader.shape.objects === 0) return { name: "(record)", type: "struct" };
   const fields = reader.shape.fields ?? new Map<string, { readonly shape: Shape }>();
   for (const [key, { shape }] of fields) {
@@ -93,13 +123,4 @@ function misfitColumn(
 function typeName(field: NestedField | undefined): string {
   if (field === undefined) return "(no such column)";
   return typeof field.type === "string" ? field.type : field.type.type;
-}
-
-async function lineOf(
-  source: SpooledSource,
-  schema: Schema,
-  renamed: ReadonlyMap<string, string>,
-): Promise<number | undefined> {
-  const isBad = (line: string) => !isMalformed(line) && misfitColumn(line, schema, renamed) !== undefined;
-  return firstBadLine(source.path, source.roomBytes > 0 ? 1 : 0, isBad);
 }

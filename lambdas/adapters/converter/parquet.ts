@@ -6,8 +6,9 @@ import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, DraftType, NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { columnNames } from "./csv-header.ts";
+import { isOutOfMemory, kindOf, tooLargeForMemory } from "./duckdb-errors.ts";
 import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
-import { LINEAGE_NAMES, reservedNames } from "./lineage.ts";
+import { LINEAGE_NAMES } from "./lineage.ts";
 import { castDuck, draftOfDuck, indexOfName } from "./parquet-types.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
@@ -50,7 +51,7 @@ export class ParquetReader implements FormatReader {
     if (names.some((name) => name.includes("\0")))
       return failure(source, "INVALID_NAME", "a column's name holds NUL; rename it");
     const key = JSON.stringify([names, types.map(String)]);
-    const columns = columnNames(names, reservedNames(this.#context.job));
+    const columns = columnNames(names, [...LINEAGE_NAMES]);
     const group = this.#groups.get(key) ?? { names, columns, types, sources: [] };
     group.sources.push(source);
     this.#groups.set(key, group);
@@ -108,9 +109,8 @@ export class ParquetReader implements FormatReader {
 }
 
 function unreadable(source: SpooledSource, error: unknown): SourceFailure {
-  // The first words of DuckDB's message are its own; later ones may quote the file.
-  const kind = /^([A-Z][A-Za-z ]* Error)/.exec(error instanceof Error ? error.message : "")?.[1] ?? "error";
-  return failure(source, "UNREADABLE_PARQUET", `cannot be read as parquet (${kind}); write the file again`);
+  if (isOutOfMemory(error)) return tooLargeForMemory(source);
+  return failure(source, "UNREADABLE_PARQUET", `cannot be read as parquet (${kindOf(error)}); write the file again`);
 }
 
 function columnOf(group: ParquetGroup, field: NestedField): string {

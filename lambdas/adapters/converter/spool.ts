@@ -3,12 +3,15 @@
 // Plain bytes are written as they come (one large write at a time, while the next chunks arrive).
 
 import { type FileHandle, open, writeFile } from "node:fs/promises";
-import { Readable, type Transform } from "node:stream";
-import { createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from "node:zlib";
+import { Readable } from "node:stream";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { Compression } from "../../core/config.ts";
 import { MoraineError } from "../../core/errors.ts";
+import { CountedBody, decompress, formatOf } from "./inflate.ts";
 import { overwrite } from "./slots.ts";
-import { framesOf, isSingleFrame } from "./zstd-frames.ts";
+import { SpoolError } from "./spool-error.ts";
+import { isUtf8Mark, markOf, transcode } from "./transcode.ts";
+import { isSingleFrame } from "./zstd-frames.ts";
 
 /** What the sources of one conversion may take on disk together; several are spooled at once. */
 export class DiskBudget {
@@ -41,14 +44,6 @@ export interface Spooled {
   readonly lastByte: number | undefined;
   /** The file begins with a blank line of this many bytes (0: none), which `sizeBytes` and `head` leave out. */
   readonly roomBytes: number;
-}
-
-export class SpoolError extends Error {
-  readonly reason: string;
-  constructor(reason: string, message: string) {
-    super(message);
-    this.reason = reason;
-  }
 }
 
 const HEAD_BYTES = 64 * 1024;
@@ -113,123 +108,6 @@ function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefin
   overwrite(options.path, plain);
   const head = Buffer.from(plain.buffer, plain.byteOffset, Math.min(plain.length, HEAD_BYTES));
   return { bytesRead: bytes.length, sizeBytes: plain.length, head, lastByte: lastByteOf(plain), roomBytes: 0 };
-}
-
-/** Counts what is received, so that the ratio of decompression is known while it goes on. */
-class CountedBody {
-  readonly #body: AsyncIterable<Uint8Array>;
-  bytes = 0;
-  compressed = false;
-  /** What the store threw: kept apart from what the decompressor throws. */
-  failure: unknown;
-
-  constructor(body: AsyncIterable<Uint8Array>) {
-    this.#body = body;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const chunk of this.#body) {
-        this.bytes += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      this.failure = error;
-      throw error;
-    }
-  }
-}
-
-async function decompress(body: CountedBody, options: SpoolOptions): Promise<AsyncIterable<Uint8Array>> {
-  const { start, rest } = await peek(body, 4);
-  const found = formatOf(start, options.name);
-  const wanted = options.compression === "auto" ? found : options.compression;
-  if (wanted === "none" || start.length === 0) return rest;
-  if (wanted !== found) {
-    throw new SpoolError("NOT_COMPRESSED", `not ${wanted} data although the ingestion says so; set compression: auto`);
-  }
-  body.compressed = true;
-  return inflate(body, rest, wanted);
-}
-
-/** By what the bytes say. A name only tells apart what starts like a skippable zstd frame. */
-function formatOf(start: Uint8Array, name: string): "none" | "gzip" | "zstd" {
-  const [a, b, c, d] = start;
-  if (a === 0x1f && b === 0x8b) return "gzip";
-  if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return "zstd";
-  const skippable = a !== undefined && a >= 0x50 && a <= 0x5f && b === 0x2a && c === 0x4d && d === 0x18;
-  return skippable && /\.zstd?$/i.test(name) ? "zstd" : "none";
-}
-
-async function* inflate(
-  body: CountedBody,
-  compressed: AsyncIterable<Uint8Array>,
-  format: "gzip" | "zstd",
-): AsyncGenerator<Uint8Array> {
-  try {
-    if (format === "gzip") yield* through(compressed, createGunzip());
-    else for await (const frame of framesOf(compressed)) yield* through(frame, createZstdDecompress());
-  } catch (error) {
-    if (body.failure !== undefined) throw body.failure;
-    if (error instanceof SpoolError || error instanceof MoraineError) throw error;
-    const cut = (error as { code?: string }).code === "Z_BUF_ERROR" || /unexpected end|incomplete/i.test(String(error));
-    throw cut
-      ? new SpoolError(
-          "TRUNCATED",
-          `${format} data ends before its end after ${body.bytes} bytes; upload the file again`,
-        )
-      : new SpoolError("CORRUPT_COMPRESSION", `${format} data is damaged; upload the file again`);
-  }
-}
-
-async function* through(compressed: AsyncIterable<Uint8Array>, inflater: Transform): AsyncGenerator<Uint8Array> {
-  const input = Readable.from(compressed, { objectMode: true });
-  input.on("error", (error) => inflater.destroy(error));
-  try {
-    for await (const chunk of input.pipe(inflater)) yield chunk as Uint8Array;
-  } finally {
-    input.destroy();
-    inflater.destroy();
-  }
-}
-
-/** To UTF-8 without byte order mark. A mark wins over the configured encoding. */
-async function* transcode(body: AsyncIterable<Uint8Array>, configured: string): AsyncGenerator<Uint8Array> {
-  const { start, rest } = await peek(body, 3);
-  const encoding = markOf(start) ?? (configured === "utf-16" ? "utf-16le" : configured);
-  if (encoding === "utf-8") {
-    yield* skipMark(rest, start);
-    return;
-  }
-  // windows-1252 is what the standard decodes "latin1" as; it is what such files hold in practice.
-  const decoder = new TextDecoder(encoding === "latin-1" ? "windows-1252" : encoding, { fatal: true });
-  const encoder = new TextEncoder();
-  try {
-    for await (const chunk of rest) yield encoder.encode(decoder.decode(chunk, { stream: true }));
-    yield encoder.encode(decoder.decode());
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new SpoolError("INVALID_ENCODING", `text is not ${encoding}; set the format's encoding`);
-  }
-}
-
-function markOf(start: Uint8Array): string | undefined {
-  if (start[0] === 0xff && start[1] === 0xfe) return "utf-16le";
-  if (start[0] === 0xfe && start[1] === 0xff) return "utf-16be";
-  return isUtf8Mark(start) ? "utf-8" : undefined;
-}
-
-function isUtf8Mark(start: Uint8Array): boolean {
-  return start[0] === 0xef && start[1] === 0xbb && start[2] === 0xbf;
-}
-
-async function* skipMark(body: AsyncIterable<Uint8Array>, start: Uint8Array): AsyncGenerator<Uint8Array> {
-  let skip = isUtf8Mark(start) ? 3 : 0;
-  for await (const chunk of body) {
-    const cut = Math.min(skip, chunk.length);
-    skip -= cut;
-    yield cut === 0 ? chunk : chunk.subarray(cut);
-  }
 }
 
 async function* bound(
@@ -318,34 +196,4 @@ async function writeAll(file: FileHandle, chunks: readonly Uint8Array[]): Promis
   if (wanted === 0) return;
   const { bytesWritten } = await file.writev(chunks);
   if (bytesWritten < wanted) await file.writeFile(Buffer.concat(chunks).subarray(bytesWritten));
-}
-
-/** Reads until `count` bytes are known (or the end), and gives the whole again. */
-async function peek(
-  body: AsyncIterable<Uint8Array>,
-  count: number,
-): Promise<{ start: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
-  const iterator = body[Symbol.asyncIterator]();
-  const first: Uint8Array[] = [];
-  let length = 0;
-  while (length < count) {
-    const next = await iterator.next();
-    if (next.done === true) break;
-    first.push(next.value);
-    length += next.value.length;
-  }
-  return { start: Buffer.concat(first).subarray(0, count), rest: resume(first, iterator) };
-}
-
-async function* resume(first: readonly Uint8Array[], iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* first;
-    for (;;) {
-      const next = await iterator.next();
-      if (next.done === true) return;
-      yield next.value;
-    }
-  } finally {
-    await iterator.return?.();
-  }
 }

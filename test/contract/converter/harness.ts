@@ -39,12 +39,12 @@ export interface Scratch {
 }
 
 export async function scratch(
-  options: { readonly diskBytesMax?: number; readonly threads?: number } = {},
+  options: { readonly diskBytesMax?: number; readonly memoryLimitBytes?: number; readonly threads?: number } = {},
 ): Promise<Scratch> {
   const directory = await mkdtemp(join(tmpdir(), "moraine-converter-"));
   const converter = new DuckDbConverter({
     workDir: directory,
-    memoryLimitBytes: 1024 ** 3,
+    memoryLimitBytes: options.memoryLimitBytes ?? 1024 ** 3,
     threads: options.threads ?? 2,
     diskBytesMax: options.diskBytesMax ?? 8 * 1024 ** 3,
   });

@@ -98,6 +98,36 @@ describe("types of new columns", () => {
   });
 });
 
+describe("names", () => {
+  test("a hint by dot path reaches into structures and leaves their other keys alone", async () => {
+    const job = ndjson({ hints: { "user.id": "string", "user.geo.lat": "decimal(9,4)" } });
+    const text = '{"user":{"id":7,"name":"x","geo":{"lat":1.25,"lon":2.5}}}\n';
+    const { rows, failures } = await convertAll(work, job, { "a.json": text });
+    expect(failures).toEqual([]);
+    expect(rows).toEqual([{ user: { id: "7", name: "x", geo: { lat: 1.25, lon: 2.5 } } }]);
+  });
+
+  test("a key with the name of a lineage column is renamed, with lineage or without", async () => {
+    for (const lineage of [true, false]) {
+      for (const format of [{ type: "ndjson" }, { type: "json", recordsPath: "r" }] as const) {
+        const record = '{"_file_path":"theirs","a":1}';
+        const text = format.type === "json" ? `{"r":[${record}]}` : `${record}\n`;
+        const { rows, failures } = await convertAll(work, jobOf(format, { lineage }), { "a.json": text });
+        expect(failures).toEqual([]);
+        expect(rows[0]).toMatchObject({ _file_path_1: "theirs", a: 1n });
+        expect(rows[0]?.["_file_path"]).toBe(lineage ? "s3://landing/a.json" : undefined);
+      }
+    }
+  });
+
+  test("keys like numbers, with dots, quotes and of the language keep their values apart", async () => {
+    const record = { b: 1, "10": 2, "2": 3, "a.b": 4, 'q"': 5, __proto__x: 6, constructor: 7, "'": 8 };
+    const { rows, failures } = await convertAll(work, ndjson(), { "a.json": lines(record) });
+    expect(failures).toEqual([]);
+    expect(rows).toEqual([Object.fromEntries(Object.entries(record).map(([key, value]) => [key, BigInt(value)]))]);
+  });
+});
+
 describe("a table that is there", () => {
   const known = schemaOf([
     { name: "id", type: "long" },
@@ -252,6 +282,16 @@ describe("shapes of documents", () => {
     const cut = await convertAll(work, ndjson(), { "big.json": `${text}{"id":1`, "small.json": line(1) }, { known });
     expect(cut.failures).toMatchObject([{ index: 0, reason: "MALFORMED_JSON", line: 50_001 }]);
   });
+});
+
+test("a document that needs more memory than there is fails alone, and says so", async () => {
+  const small = await scratch({ memoryLimitBytes: 400 * 1024 * 1024 });
+  const records = Array.from({ length: 150_000 }, (_, id) => JSON.stringify({ id, text: "x".repeat(400) })).join(",");
+  const files = { "large.json": `{"Records":[${records}]}`, "small.json": '{"Records":[{"id":1}]}' };
+  const { failures, loaded } = await convertAll(small, json("Records"), files);
+  expect(failures).toMatchObject([{ index: 0, reason: "OUT_OF_MEMORY" }]);
+  expect(loaded).toEqual({ 1: 1 });
+  await small.remove();
 });
 
 describe("files that are no JSON records", () => {

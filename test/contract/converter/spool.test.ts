@@ -1,7 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { readdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DuckDbConverter } from "../../../lambdas/adapters/converter/duckdb-converter.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import { objectUri } from "../../../lambdas/core/ids.ts";
 import { addAll, convertAll, csv, jobOf, type Scratch, scratch, streamOf } from "./harness.ts";
@@ -153,6 +157,19 @@ describe("limits", () => {
     expect(left).toHaveLength(1);
     expect(statSync(`${left[0]?.parentPath}/${left[0]?.name}`).size).toBe(rowsOfCsv(3).length);
     await mine.remove();
+  });
+
+  test("what a dead process left in the work directory is removed, what a living one has is not", async () => {
+    const root = await mkdtemp(join(tmpdir(), "moraine-converter-"));
+    const started = Math.trunc(performance.timeOrigin);
+    const dead = [`converter-${process.pid}-${started - 1}-a`, "converter-999999999-1-b"];
+    const kept = [`converter-${process.ppid}-1-c`, `converter-${process.pid}-${started}-d`, "else"];
+    for (const name of [...dead, ...kept]) mkdirSync(`${root}/${name}`);
+    new DuckDbConverter({ workDir: root, memoryLimitBytes: 1024 ** 3, threads: 1, diskBytesMax: 1024 ** 3 });
+    const left = readdirSync(root);
+    expect(left.filter((name) => dead.includes(name))).toEqual([]);
+    expect(left.filter((name) => kept.includes(name))).toHaveLength(kept.length);
+    await rm(root, { recursive: true });
   });
 
   test("a source cannot make DuckDB read or write outside the work directory", async () => {

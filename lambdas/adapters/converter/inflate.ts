@@ -1,0 +1,90 @@
+// Decompression that believes nothing: what a file is, its first bytes say; that it is whole, the decompressor must have seen its end.
+
+import { Readable, type Transform } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import type { Compression } from "../../core/config.ts";
+import { MoraineError } from "../../core/errors.ts";
+import { peek } from "./peek.ts";
+import { SpoolError } from "./spool-error.ts";
+import { framesOf } from "./zstd-frames.ts";
+
+/** Counts what is received, so that the ratio of decompression is known while it goes on. */
+export class CountedBody {
+  readonly #body: AsyncIterable<Uint8Array>;
+  bytes = 0;
+  compressed = false;
+  /** What the store threw: kept apart from what the decompressor throws. */
+  failure: unknown;
+
+  constructor(body: AsyncIterable<Uint8Array>) {
+    this.#body = body;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of this.#body) {
+        this.bytes += chunk.length;
+        yield chunk;
+      }
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+}
+
+export async function decompress(
+  body: CountedBody,
+  options: { readonly compression: Compression; readonly name: string },
+): Promise<AsyncIterable<Uint8Array>> {
+  const { start, rest } = await peek(body, 4);
+  const found = formatOf(start, options.name);
+  const wanted = options.compression === "auto" ? found : options.compression;
+  if (wanted === "none" || start.length === 0) return rest;
+  if (wanted !== found) {
+    throw new SpoolError("NOT_COMPRESSED", `not ${wanted} data although the ingestion says so; set compression: auto`);
+  }
+  body.compressed = true;
+  return inflate(body, rest, wanted);
+}
+
+/** By what the bytes say. A name only tells apart what starts like a skippable zstd frame. */
+export function formatOf(start: Uint8Array, name: string): "none" | "gzip" | "zstd" {
+  const [a, b, c, d] = start;
+  if (a === 0x1f && b === 0x8b) return "gzip";
+  if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return "zstd";
+  const skippable = a !== undefined && a >= 0x50 && a <= 0x5f && b === 0x2a && c === 0x4d && d === 0x18;
+  return skippable && /\.zstd?$/i.test(name) ? "zstd" : "none";
+}
+
+async function* inflate(
+  body: CountedBody,
+  compressed: AsyncIterable<Uint8Array>,
+  format: "gzip" | "zstd",
+): AsyncGenerator<Uint8Array> {
+  try {
+    if (format === "gzip") yield* through(compressed, createGunzip());
+    else for await (const frame of framesOf(compressed)) yield* through(frame, createZstdDecompress());
+  } catch (error) {
+    if (body.failure !== undefined) throw body.failure;
+    if (error instanceof SpoolError || error instanceof MoraineError) throw error;
+    const cut = (error as { code?: string }).code === "Z_BUF_ERROR" || /unexpected end|incomplete/i.test(String(error));
+    throw cut
+      ? new SpoolError(
+          "TRUNCATED",
+          `${format} data ends before its end after ${body.bytes} bytes; upload the file again`,
+        )
+      : new SpoolError("CORRUPT_COMPRESSION", `${format} data is damaged; upload the file again`);
+  }
+}
+
+async function* through(compressed: AsyncIterable<Uint8Array>, inflater: Transform): AsyncGenerator<Uint8Array> {
+  const input = Readable.from(compressed, { objectMode: true });
+  input.on("error", (error) => inflater.destroy(error));
+  try {
+    for await (const chunk of input.pipe(inflater)) yield chunk as Uint8Array;
+  } finally {
+    input.destroy();
+    inflater.destroy();
+  }
+}
