@@ -2,6 +2,7 @@
 // counting and for --export; engines do the same, and test/interop holds us against them.
 
 import { createReadStream, createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { appendFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -34,17 +35,13 @@ export async function countRows(store: ObjectStore, metadata: TableMetadata): Pr
 
 /** One JSON object per line and row, columns in the order of the current schema. Returns the number of rows. */
 export async function exportRows(store: ObjectStore, metadata: TableMetadata, file: string): Promise<number> {
-  const out = createWriteStream(file);
+  await writeFile(file, "");
   let rows = 0;
   await eachFile(store, metadata, await planScan(store, metadata), async (connection, query, folder) => {
     const part = join(folder, "part.ndjson");
     const result = await connection.run(`COPY (${query}) TO ${quoted(part)} (FORMAT json)`);
     rows += result.rowsChanged;
-    await pipeline(createReadStream(part), out, { end: false });
-  });
-  await new Promise<void>((done, failed) => {
-    out.once("error", failed);
-    out.end(done);
+    await appendFile(file, createReadStream(part));
   });
   return rows;
 }
