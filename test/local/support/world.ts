@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { mapLimit } from "../../../lambdas/core/concurrency.ts";
 import type { MoraineConfig } from "../../../lambdas/core/config.ts";
 import { parseConfig } from "../../../lambdas/core/config-file.ts";
 import { ENV, LOCAL_ENV } from "../../../lambdas/core/environment.ts";
@@ -25,6 +26,7 @@ export const LIMITS = { leaseMs: 3_000, functionLifetimeMs: 8_000, redeliveryFir
 const TIME_SCALE = 0.003;
 /** As long as the delay: else a hint could be seen before the interval's last batch, and the next one be taken for it. */
 const COMMIT_INTERVAL_SECONDS = "1";
+const UPLOADS_MAX = 16;
 const SETTLE_MS = 60_000;
 
 export interface App {
@@ -89,7 +91,8 @@ export class World {
 
   /** So many files below the folder, three rows each. */
   async putMany(folder: string, files: number): Promise<void> {
-    await Promise.all(Array.from({ length: files }, (_, n) => this.put(`${folder}/${n}`, 3)));
+    const keys = Array.from({ length: files }, (_, n) => `${folder}/${n}`);
+    await mapLimit(keys, UPLOADS_MAX, (key) => this.put(key, 3));
   }
 
   /**
@@ -125,9 +128,13 @@ export class World {
   }
 
   async file(key: string): Promise<FileRecord | undefined> {
-    const ingestion = key.split("/")[0] as IngestionId;
-    const item = await this.ports.ledger.read(fileKey(ingestion, this.bucket, key));
-    return item && readFile(item);
+    return (await this.#files([key]))[0];
+  }
+
+  async #files(keys: readonly string[]): Promise<(FileRecord | undefined)[]> {
+    const ledgerKeys = keys.map((key) => fileKey(key.split("/")[0] as IngestionId, this.bucket, key));
+    const items = await this.ports.ledger.readMany(ledgerKeys);
+    return items.map((item) => item && readFile(item));
   }
 
   /** Ids by key, of every row that the table of the ingestion shows; sorted. */
@@ -158,11 +165,12 @@ export class World {
       const expected = loaded.filter(([key]) => key.startsWith(source.prefix));
       expect(await this.rows(id)).toEqual(Object.fromEntries(expected));
     }
-    for (const [key, ids] of loaded) {
-      expect(await this.file(key)).toMatchObject({ status: "SUCCESS", records: ids.length });
-    }
-    const { files, failures } = await takeBalance(this.ports, this.config);
-    expect(files).toMatchObject({ success: loaded.length, failed: failed.length });
+    const files = await this.#files(loaded.map(([key]) => key));
+    loaded.forEach(([key, ids], n) => {
+      expect(files[n]).toMatchObject({ key, status: "SUCCESS", records: ids.length });
+    });
+    const { files: counts, failures } = await takeBalance(this.ports, this.config);
+    expect(counts).toMatchObject({ success: loaded.length, failed: failed.length });
     expect(failures.map(({ path }) => path)).toEqual(failed.map((key) => objectUri(this.bucket, key)));
   }
 
