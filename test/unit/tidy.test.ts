@@ -86,8 +86,16 @@ test("versions are exact, and the lockfile names no download address", () => {
   expect(read("package-lock.json")).not.toContain('"resolved"');
 });
 
-test("DuckDB's binding is locked for every platform that Moraine runs on, in one version", () => {
-  const { packages } = JSON.parse(read("package-lock.json")) as { packages: Record<string, { version: string }> };
+test("the lockfile names every platform of every package that has platforms, in the package's own version", () => {
+  const { packages } = JSON.parse(read("package-lock.json")) as {
+    packages: Record<string, { version: string; optionalDependencies?: Record<string, string> }>;
+  };
+  const missing = Object.values(packages).flatMap(({ optionalDependencies = {} }) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => /linux|darwin|win32|android/.test(name))
+      .filter((name) => packages[`node_modules/${name}`] === undefined),
+  );
+  expect(missing).toEqual([]);
   const platforms = ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64"];
   const versions = platforms.map((platform) => packages[`node_modules/@duckdb/node-bindings-${platform}`]?.version);
   expect(new Set(versions)).toEqual(new Set([packages["node_modules/@duckdb/node-api"]?.version]));
