@@ -203,7 +203,7 @@ function readSchema(section: Section | undefined): Ingestion["schema"] {
 
 function readBatch(section: Section | undefined): Ingestion["batch"] {
   const filesMax = { fallback: 1000, min: 1, max: 10_000 };
-  const bytesMax = { fallback: 1024 * MIB, min: MIB, max: 4096 * MIB };
+  const bytesMax = { fallback: 1024 * MIB, min: MIB, max: LIMITS.batchBytesMax };
   const batch = {
     filesMax: section?.integer("filesMax", filesMax) ?? filesMax.fallback,
     bytesMax: section?.integer("bytesMax", bytesMax) ?? bytesMax.fallback,

@@ -57,6 +57,10 @@ export const LIMITS = {
   loadMemoryMb: 3008,
   /** Source bytes, DuckDB's spill and the Parquet files of one batch; /tmp above 512 MB costs under 1 % of the function. */
   loadDiskMb: 10_240,
+  /** Equal parts of that disk: one for each of the three. */
+  loadDiskShares: 3,
+  /** Source bytes a batch may be configured to take: what fits a share of the disk, with room for what is compressed. */
+  batchBytesMax: 3 * 1024 * 1024 * 1024,
   /** Above 10 needs a window. The 6 MB payload holds some 3,000 S3 notifications. */
   intakeBatchSize: 1000,
   intakeWindowSeconds: 10,

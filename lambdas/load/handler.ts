@@ -28,8 +28,7 @@ function startConverter(): DuckDbConverter {
     // The rest is Node's: the bodies being read and the parts being uploaded.
     memoryLimitBytes: Math.floor(memoryBytes * 0.6),
     threads: availableParallelism(),
-    // A third each for sources, spill and the files written.
-    diskBytesMax: Math.floor((LIMITS.loadDiskMb * 1024 * 1024) / 3),
+    diskBytesMax: Math.floor((LIMITS.loadDiskMb * 1024 * 1024) / LIMITS.loadDiskShares),
   });
 }
 

@@ -46,6 +46,12 @@ test("a batch is never taken over while its loader lives", () => {
   expect(DEFAULT_LIMITS.leaseMs).toBeGreaterThan(numberOf(fn("LoadCode"), "Timeout") * 1000);
 });
 
+test("a batch as large as the configuration allows fits its share of the load function's disk", () => {
+  const { Size } = fn("LoadCode").Properties["EphemeralStorage"] as { Size: number };
+  expect(Size).toBe(LIMITS.loadDiskMb);
+  expect(LIMITS.batchBytesMax).toBeLessThanOrEqual((Size * 1024 * 1024) / LIMITS.loadDiskShares);
+});
+
 test("nothing is deleted while a function that wrote it may live", () => {
   for (const id of ["LoadCode", "CommitCode", "SweepCode"]) {
     expect(DEFAULT_LIMITS.functionLifetimeMs).toBeGreaterThan(2 * numberOf(fn(id), "Timeout") * 1000);
