@@ -20,6 +20,7 @@ import type {
 import { type Attempt, attempt } from "./attempt.ts";
 import { CsvReader } from "./csv.ts";
 import { writeEqualityDeletes } from "./deletes.ts";
+import { isMisfit } from "./duckdb-errors.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { FormatReader, ReaderContext, SpooledSource } from "./format.ts";
 import { isolate } from "./isolate.ts";
@@ -143,12 +144,15 @@ class DuckDbConversion implements Conversion {
    * cheapest look there is: if it succeeds, there was nothing new.
    */
   async #convertAhead(schema: Schema, spec: PartitionSpec): Promise<boolean> {
-    try {
-      this.#ready = { schema, spec, attempt: await this.#attempt(this.#good(), schema, spec) };
-      return true;
-    } catch (error) {
-      if (error instanceof MoraineError) throw error;
-      return false;
+    for (;;) {
+      try {
+        this.#ready = { schema, spec, attempt: await this.#attempt(this.#good(), schema, spec) };
+        return true;
+      } catch (error) {
+        if (error instanceof MoraineError) throw error;
+        // Large numbers show at once, and cost little to find: the first of them ends the attempt.
+        if (!isMisfit(error) || this.#reader.fallback?.(false) !== true) return false;
+      }
     }
   }
 

@@ -2,6 +2,7 @@
 
 import type { SourceFailure } from "../../core/ports.ts";
 import { failure, type SpooledSource } from "./format.ts";
+import { MISFIT } from "./strict-cast.ts";
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -15,6 +16,11 @@ export function kindOf(error: unknown): string {
 /** DuckDB refuses every statement after such an error. */
 export function isPoisoned(error: unknown): boolean {
   return /^(INTERNAL|FATAL) Error/.test(textOf(error)) || textOf(error).includes("database has been invalidated");
+}
+
+/** Raised by our own checks of values. */
+export function isMisfit(error: unknown): boolean {
+  return textOf(error).includes(MISFIT);
 }
 
 /** A statement DuckDB does not understand: our mistake. */

@@ -31,8 +31,11 @@ export interface FormatReader {
    * does not fit raises an error. Sources without rows need not appear.
    */
   selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]>;
-  /** After an error nobody is to blame for: switches to a slower way of reading that takes more; false if there is none (left). */
-  fallback?(): boolean;
+  /**
+   * After an error nobody is to blame for: switches to a slower way of reading that takes more; false if there is none (left).
+   * `looked`: the values of all sources have been looked at since.
+   */
+  fallback?(looked: boolean): boolean;
   /** After an error: the sources that are to blame, as far as can be told. */
   blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]>;
 }

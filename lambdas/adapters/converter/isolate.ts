@@ -24,7 +24,7 @@ export async function isolate<T>(
     } catch (error) {
       refuseSystemError(error);
       const own = await reader.blame(good, schema);
-      if (own.length === 0 && reader.fallback?.() === true) continue;
+      if (own.length === 0 && reader.fallback?.(true) === true) continue;
       const blamed = own.length > 0 ? own : await tryEach(session, reader, good, schema);
       if (blamed.length === 0 && isPoisoned(error) && !poisoned) {
         // Another conversion broke the instance both used.

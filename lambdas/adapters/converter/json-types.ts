@@ -3,7 +3,7 @@
 // without one timestamp, a date is date, when all agree; kinds that disagree, `{}` alone, objects whose keys are data (more than 32, each
 // in less than a tenth of the objects) or differ only by case are JSON text in a string; null alone is no column yet; text inside lists
 // stays text, and a list that was always empty is a list of text.
-// A column the table has keeps the table's type as long as every value fits.
+// A column the table has keeps the table's type as long as every value fits; true and false in one of numbers are 1 and 0.
 
 import { decimalOf } from "../../core/iceberg/type-text.ts";
 import type { DraftField, DraftType, NestedField, PrimitiveType, Type } from "../../core/iceberg/types.ts";
@@ -155,10 +155,10 @@ function fitsPrimitive(shape: Shape, type: PrimitiveType): boolean {
       return !isNumeric(shape) && strings(TEXT.bool);
     case "int":
     case "long":
-      return !shape.bools && !shape.bigs && !shape.huge && !shape.reals && strings(TEXT.int);
+      return !shape.bigs && !shape.huge && !shape.reals && strings(TEXT.int | TEXT.bool);
     case "float":
     case "double":
-      return !shape.bools && !shape.huge && !shape.rounds && strings(TEXT.number);
+      return !shape.huge && !shape.rounds && strings(TEXT.number | TEXT.bool);
     case "date":
       return !shape.bools && !isNumeric(shape) && strings(TEXT.date);
     case "timestamp":
@@ -166,7 +166,7 @@ function fitsPrimitive(shape: Shape, type: PrimitiveType): boolean {
     case "timestamptz":
       return !shape.bools && !isNumeric(shape) && strings(TEXT.timestamptz | TEXT.timestamp | TEXT.date);
     default:
-      if (decimalOf(type) !== undefined) return !shape.bools && !shape.huge && strings(TEXT.number);
+      if (decimalOf(type) !== undefined) return !shape.huge && strings(TEXT.number | TEXT.bool);
       return !shape.bools && !isNumeric(shape);
   }
 }

@@ -9,7 +9,7 @@ import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type Spool
 import { blameBroken, blameMisfits, pathlessJson } from "./json-blame.ts";
 import { columnsOfShape } from "./json-columns.ts";
 import { JsonFiles, type JsonFormat } from "./json-files.ts";
-import { castJson, type ReadType, seedOf, structKeys } from "./json-read.ts";
+import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./json-read.ts";
 import { SEED_KEY, SEED_OPTIONS, SeedBed } from "./json-seed.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
@@ -27,7 +27,7 @@ export class JsonReader implements FormatReader {
   /** Source key to column name, where they differ; and what all records hold, once they have been looked at. */
   #renamed: ReadonlyMap<string, string> = new Map();
   #shape: Shape | undefined;
-  #checked = true;
+  #trust: Trust = "guess";
 
   constructor(context: ReaderContext, options: { readonly lines: boolean; readonly recordsPath?: string | undefined }) {
     this.#context = context;
@@ -71,11 +71,11 @@ export class JsonReader implements FormatReader {
     return selects;
   }
 
-  /** Large doubles are refused until all records have been looked at and none was a rounded whole number. */
-  fallback(): boolean {
-    const checked = this.#checked;
-    this.#checked = false;
-    return checked;
+  fallback(looked: boolean): boolean {
+    if (this.#trust === "guess") this.#trust = "unsure";
+    else if (this.#trust === "unsure" && looked) this.#trust = "seen";
+    else return false;
+    return true;
   }
 
   async blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]> {
@@ -145,7 +145,7 @@ export class JsonReader implements FormatReader {
     const keys = new Map([...this.#renamed].map(([key, name]) => [name, key]));
     const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
     const keyed = columns.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name }));
-    const reads = structKeys(keyed, this.#shape, this.#checked);
+    const reads = structKeys(keyed, this.#shape, this.#trust);
     const from =
       this.#files.path.length === 0
         ? await this.#seeded(format, sources, reads)
