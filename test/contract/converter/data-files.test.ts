@@ -146,7 +146,14 @@ describe("a data file", () => {
       );
       expect(result.files.reduce((sum, { file }) => sum + file.recordCount, 0)).toBe(800_000);
       expect(result.files.length).toBeGreaterThan(1);
-      for (const { file } of result.files) expect(file.fileSizeInBytes).toBeLessThan(target * 1.6);
+      // A file is closed once it has passed the target; two threads may each have a row group in hand then.
+      for (const converted of result.files) {
+        const { row_groups: groups } = await metadataOf(converted);
+        const largest = Math.max(
+          ...groups.map((group) => Number(group.total_compressed_size ?? group.total_byte_size)),
+        );
+        expect(converted.file.fileSizeInBytes).toBeLessThan(target + 3 * largest);
+      }
       const full = result.files.filter(({ file }) => file.fileSizeInBytes > target * 0.6);
       expect(full.length).toBeGreaterThanOrEqual(result.files.length - 2);
     }
