@@ -110,7 +110,6 @@ def test_an_int_column_of_another_engine_is_widened_to_long(world, pyiceberg, sp
     check([spark, pyiceberg], world.step("widened"), [{"count": "1"}])
 
 
-@pytest.mark.xfail(reason="a null in a required column is blamed on no file and its batch goes to the dead-letter queue")
 def test_a_file_with_a_null_in_a_required_column_is_refused_alone(world, pyiceberg, spark):
     made_by_pyiceberg(pyiceberg, "required", Schema(NestedField(1, "id", LongType(), required=True)), [{"id": 100}])
     check([spark, pyiceberg], world.step("required"), [{"id": "100"}])

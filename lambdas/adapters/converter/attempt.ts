@@ -7,7 +7,7 @@ import type { NestedField, PartitionSpec, Schema } from "../../core/iceberg/type
 import type { Session } from "./engine.ts";
 import { FILE_COLUMN, type FormatReader, type ReaderContext, type SpooledSource } from "./format.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
-import { MISFIT } from "./strict-cast.ts";
+import { NULL_IN } from "./strict-cast.ts";
 import { type CopiedFile, type WriteTarget, writeDataFiles } from "./write.ts";
 
 /** Many small sources go through a table, which is cheaper than reading them again to count their rows. */
@@ -87,7 +87,9 @@ function columnValue(field: NestedField, ingestedAtMs: number): string {
       return `make_timestamptz(${Math.trunc(ingestedAtMs) * 1000})`;
   }
   const column = `r.${ident(field.name)}`;
-  return field.required ? `CASE WHEN ${column} IS NULL THEN error(${literal(MISFIT)}) ELSE ${column} END` : column;
+  if (!field.required) return column;
+  const refused = `error(${literal(NULL_IN + Buffer.from(field.name).toString("hex"))})`;
+  return `CASE WHEN ${column} IS NULL THEN ${refused} ELSE ${column} END`;
 }
 
 /** Cheapest first: one source has all rows; the lineage column of the files tells; else `from`, the rows themselves, are counted. */

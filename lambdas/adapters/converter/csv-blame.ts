@@ -6,7 +6,7 @@ import type { SourceFailure } from "../../core/ports.ts";
 import type { CsvGroup } from "./csv.ts";
 import type { CsvOptions } from "./csv-header.ts";
 import type { Session } from "./engine.ts";
-import { FILE_COLUMN, failure, type SpooledSource } from "./format.ts";
+import { FILE_COLUMN, failure, requiredIsNull, type SpooledSource } from "./format.ts";
 import { lineOfRecord } from "./lines.ts";
 import { literal } from "./sql.ts";
 import { misfits, type TextFormats } from "./strict-cast.ts";
@@ -110,12 +110,17 @@ async function blameValues(
   for (const source of group.sources.filter(({ path }) => guilty.has(path))) {
     // One thread reads in order, so row numbers are those of the file.
     const [row = {}] = await session.rows(`
-      SELECT n, place FROM (SELECT row_number() OVER () AS n, ${first} AS place FROM ${read({ parallel: "false" }, source)})
+      SELECT n, place, texts[place] IS NULL AS isnull
+      FROM (SELECT row_number() OVER () AS n, ${first} AS place, [${columns.map(({ text }) => text).join(", ")}] AS texts FROM ${read({ parallel: "false" }, source)})
       WHERE place > 0 ORDER BY n LIMIT 1`);
     const column = columns[Number(row["place"] ?? 1) - 1] as CastColumn;
     const record = Number(row["n"] ?? 0);
-    const type = typeof column.field.type === "string" ? column.field.type : column.field.type.type;
     const line = await lineOfRecord(source.path, record + (options.header ? 1 : 0), group.linesBefore, options);
+    if (row["isnull"] === true) {
+      blamed.push(requiredIsNull(source, column.name, line));
+      continue;
+    }
+    const type = typeof column.field.type === "string" ? column.field.type : column.field.type.type;
     const message = `a value of column ${column.name} does not fit the table's type ${type} (line ${line ?? "unknown"}); correct it or give the column a hint`;
     blamed.push(
       failure(source, "TYPE_MISMATCH", message, { ...(line === undefined ? {} : { line }), column: column.name }),

@@ -101,7 +101,7 @@ export class CsvReader implements FormatReader {
     for (const group of this.#groupsOf(sources)) {
       const cast = schema.fields.flatMap((field) => {
         const index = indexOfColumn(group, field.name);
-        return index < 0 || field.type === "string"
+        return index < 0 || (field.type === "string" && !field.required)
           ? []
           : [{ name: field.name, text: this.#text(index, field), field }];
       });

@@ -116,9 +116,10 @@ class DuckDbConversion implements Conversion {
     if (ahead !== undefined && sameSchema(ahead.schema, schema) && sameSpec(ahead.spec, spec)) {
       return this.#result(ahead.attempt, []);
     }
-    const { outcome, failures } = await isolate(this.#context.session, this.#reader, this.#good(), schema, (sources) =>
-      this.#attempt(sources, schema, spec),
-    );
+    const { outcome, failures } = await isolate(this.#reader, this.#good(), schema, {
+      attempt: (sources) => this.#attempt(sources, schema, spec),
+      discard: ({ target }) => rm(target.directory, { recursive: true, force: true }),
+    });
     for (const { index } of failures) this.#failed.add(index);
     return this.#result(outcome, failures);
   }

@@ -2,7 +2,7 @@
 
 import type { SourceFailure } from "../../core/ports.ts";
 import { failure, type SpooledSource } from "./format.ts";
-import { MISFIT } from "./strict-cast.ts";
+import { MISFIT, NULL_IN } from "./strict-cast.ts";
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -21,6 +21,15 @@ export function isPoisoned(error: unknown): boolean {
 /** Raised by our own checks of values. */
 export function isMisfit(error: unknown): boolean {
   return textOf(error).includes(MISFIT);
+}
+
+/** The required column a null was found in, raised by our own check. */
+export function nullColumn(error: unknown): string | undefined {
+  const text = textOf(error);
+  const at = text.indexOf(NULL_IN);
+  if (at < 0) return undefined;
+  const column = /^[0-9a-f]*/.exec(text.slice(at + NULL_IN.length))?.[0] ?? "";
+  return Buffer.from(column, "hex").toString("utf8");
 }
 
 /** A statement DuckDB does not understand: our mistake. */

@@ -48,3 +48,9 @@ export function failure(
 ): SourceFailure {
   return { index: source.source.index, reason, message, ...place };
 }
+
+export function requiredIsNull(source: SpooledSource, column: string, line?: number): SourceFailure {
+  const where = line === undefined ? "" : ` (line ${line})`;
+  const message = `column ${column} is required and a record has no value for it${where}; correct the file or make the column optional`;
+  return failure(source, "REQUIRED_IS_NULL", message, { column, ...(line === undefined ? {} : { line }) });
+}

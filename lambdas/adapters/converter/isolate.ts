@@ -4,28 +4,40 @@
 import { MoraineError } from "../../core/errors.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
 import type { SourceFailure } from "../../core/ports.ts";
-import { isDiskFull, isOurs, isOutOfMemory, isPoisoned, tooLargeForMemory } from "./duckdb-errors.ts";
-import type { Session } from "./engine.ts";
-import { type FormatReader, failure, type SpooledSource } from "./format.ts";
+import {
+  isDiskFull,
+  isOurs,
+  isOutOfMemory,
+  isPoisoned,
+  kindOf,
+  nullColumn,
+  tooLargeForMemory,
+} from "./duckdb-errors.ts";
+import { type FormatReader, failure, requiredIsNull, type SpooledSource } from "./format.ts";
+
+export interface Trial<T> {
+  attempt(sources: readonly SpooledSource[]): Promise<T>;
+  /** Of an attempt that was only to see whether it succeeds. */
+  discard(outcome: T): Promise<void>;
+}
 
 export async function isolate<T>(
-  session: Session,
   reader: FormatReader,
   sources: readonly SpooledSource[],
   schema: Schema,
-  attempt: (sources: readonly SpooledSource[]) => Promise<T>,
+  trial: Trial<T>,
 ): Promise<{ readonly outcome: T; readonly failures: readonly SourceFailure[] }> {
   const failures: SourceFailure[] = [];
   let good = sources;
   let poisoned = false;
   for (;;) {
     try {
-      return { outcome: await attempt(good), failures };
+      return { outcome: await trial.attempt(good), failures };
     } catch (error) {
       refuseSystemError(error);
       const own = await reader.blame(good, schema);
       if (own.length === 0 && reader.fallback?.(true) === true) continue;
-      const blamed = own.length > 0 ? own : await tryEach(session, reader, good, schema);
+      const blamed = own.length > 0 ? own : await tryEach(good, trial);
       if (blamed.length === 0 && isPoisoned(error) && !poisoned) {
         // Another conversion broke the instance both used.
         poisoned = true;
@@ -39,32 +51,45 @@ export async function isolate<T>(
   }
 }
 
-async function tryEach(
-  session: Session,
-  reader: FormatReader,
-  sources: readonly SpooledSource[],
-  schema: Schema,
-): Promise<readonly SourceFailure[]> {
-  const failures: SourceFailure[] = [];
-  const ours: unknown[] = [];
-  for (const source of sources) {
+/** Sources that fail when they are converted alone, found by halving: few are guilty, and each try costs a conversion. */
+async function tryParts<T>(sources: readonly SpooledSource[], trial: Trial<T>): Promise<readonly Guilty[]> {
+  const guilty: Guilty[] = [];
+  const half = Math.ceil(sources.length / 2);
+  const parts = sources.length === 1 ? [sources] : [sources.slice(0, half), sources.slice(half)];
+  for (const part of parts) {
     try {
-      for (const select of await reader.selects([source], schema)) {
-        await session.run(`SELECT count(COLUMNS(*)) FROM (${select})`);
-      }
+      await trial.discard(await trial.attempt(part));
     } catch (error) {
       refuseSystemError(error);
-      if (isOurs(error)) ours.push(error);
-      if (isOutOfMemory(error)) {
-        failures.push(tooLargeForMemory(source));
-        continue;
-      }
-      const message = "a value does not fit the table's schema; correct it or give its column a hint";
-      failures.push(failure(source, "TYPE_MISMATCH", message));
+      const [only, ...others] = part;
+      if (only !== undefined && others.length === 0) guilty.push({ source: only, error });
+      else guilty.push(...(await tryParts(part, trial)));
     }
   }
-  if (ours.length > 0 && ours.length === sources.length) throw unexplained(ours[0], sources.length);
-  return failures;
+  return guilty;
+}
+
+interface Guilty {
+  readonly source: SpooledSource;
+  readonly error: unknown;
+}
+
+async function tryEach<T>(sources: readonly SpooledSource[], trial: Trial<T>): Promise<readonly SourceFailure[]> {
+  const guilty = await tryParts(sources, trial);
+  const ours = guilty.find(({ error }) => isOurs(error));
+  if (ours !== undefined && guilty.length === sources.length) throw unexplained(ours.error, sources.length);
+  return guilty.map(({ source, error }) => aloneFailure(source, error));
+}
+
+function aloneFailure(source: SpooledSource, error: unknown): SourceFailure {
+  if (isOutOfMemory(error)) return tooLargeForMemory(source);
+  const column = nullColumn(error);
+  if (column !== undefined) return requiredIsNull(source, column);
+  if (isPoisoned(error)) {
+    return failure(source, "CONVERSION_FAILED", `cannot be converted (${kindOf(error)}); write the file again`);
+  }
+  const message = "a value does not fit the table's schema; correct it or give its column a hint";
+  return failure(source, "TYPE_MISMATCH", message);
 }
 
 /** No file is to blame for a full disk. */

@@ -5,7 +5,7 @@ import type { NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { SourceFailure } from "../../core/ports.ts";
 import { isOutOfMemory, tooLargeForMemory } from "./duckdb-errors.ts";
 import type { Session } from "./engine.ts";
-import { failure, type SpooledSource } from "./format.ts";
+import { failure, requiredIsNull, type SpooledSource } from "./format.ts";
 import type { JsonFiles } from "./json-files.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { fits, isNull } from "./json-types.ts";
@@ -73,6 +73,10 @@ export async function blameMisfits(
     if (field === undefined) continue;
     const isBad = (line: string) => !isMalformed(line) && misfitOf(line, target) !== undefined;
     const line = lines ? await firstBadLine(source.path, blankLines(source), isBad) : undefined;
+    if (field.isNull === true) {
+      misfits.push(requiredIsNull(source, field.name, line));
+      continue;
+    }
     const where = line === undefined ? "" : ` (line ${line})`;
     const message = `a value of column ${field.name} does not fit the table's type ${field.type}${where}; correct it or give the column a hint`;
     const place = { column: field.name, ...(line === undefined ? {} : { line }) };
@@ -84,6 +88,7 @@ export async function blameMisfits(
 interface Misfit {
   readonly name: string;
   readonly type: string;
+  readonly isNull?: boolean;
 }
 
 async function firstMisfit(
@@ -117,7 +122,12 @@ function misfitOf(record: string, { schema, renamed }: Target): Misfit | undefin
     const field = schema.fields.find((candidate) => candidate.name === name);
     if (field === undefined ? !isNull(shape) : !fits(shape, field.type)) return { name, type: typeName(field) };
   }
-  return undefined;
+  const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+  const missing = schema.fields.find(({ name, required }) => {
+    const shape = required ? fields.get(keys.get(name) ?? name)?.shape : undefined;
+    return required && (shape === undefined || isNull(shape));
+  });
+  return missing && { name: missing.name, type: typeName(missing), isNull: true };
 }
 
 function typeName(field: NestedField | undefined): string {

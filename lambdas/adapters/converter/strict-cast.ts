@@ -16,6 +16,9 @@ export interface TextFormats {
 /** The text of the error a value that does not fit is refused with. */
 export const MISFIT = "moraine-misfit";
 
+/** Before the name of the column in hex digits: of the error a null in a required column is refused with. */
+export const NULL_IN = "moraine-null-in-";
+
 const ZONE = literal(":[0-9.]*\\s*([zZ]|[+-][0-9:]+|[A-Za-z].*)$");
 const MIDNIGHT = literal(".{8,10}([T ]00:00(:00(\\.0+)?)?)?");
 
