@@ -99,7 +99,6 @@ def test_a_table_made_by_pyiceberg_is_adopted(world, spark, pyiceberg):
 
 
 # These three are the converter's to mend; each passes as soon as it is.
-@pytest.mark.xfail(reason="a JSON number goes into a decimal column by way of a double and loses digits")
 def test_a_json_number_with_many_digits_is_exact_in_a_decimal_column(world, spark):
     check([spark], world.step("exact_decimals"), [])
 

@@ -9,6 +9,7 @@ import { failure, requiredIsNull, type SpooledSource } from "./format.ts";
 import type { JsonFiles } from "./json-files.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { fits, isNull } from "./json-types.ts";
+import { overflowing } from "./json-values.ts";
 import { firstBadLine, isMalformed } from "./lines.ts";
 
 /** `lines`: the sources are NDJSON, so places are line numbers. */
@@ -122,6 +123,8 @@ function misfitOf(record: string, { schema, renamed }: Target): Misfit | undefin
     const field = schema.fields.find((candidate) => candidate.name === name);
     if (field === undefined ? !isNull(shape) : !fits(shape, field.type)) return { name, type: typeName(field) };
   }
+  const digits = overflowing(record, schema.fields, renamed);
+  if (digits !== undefined) return { name: digits.name, type: typeName(digits) };
   const keys = new Map([...renamed].map(([key, name]) => [name, key]));
   const missing = schema.fields.find(({ name, required }) => {
     const shape = required ? fields.get(keys.get(name) ?? name)?.shape : undefined;

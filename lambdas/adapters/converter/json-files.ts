@@ -1,7 +1,9 @@
 // The JSON sources as FROM items: NDJSON, arrays, documents one after the other, records under a path.
 
+import type { NestedField } from "../../core/iceberg/types.ts";
 import type { Session } from "./engine.ts";
 import { FILE_COLUMN, type SpooledSource } from "./format.ts";
+import { decimalPlaces, LONG_NUMBER, type Place, quoteDecimals } from "./json-exact.ts";
 import { ident, literal, struct, tableFunction } from "./sql.ts";
 
 export type JsonFormat = "array" | "newline_delimited" | "unstructured";
@@ -14,6 +16,8 @@ export class JsonFiles {
   /** Keys that lead to the list of records; none: every document is a record. */
   readonly path: readonly string[];
   readonly #formats = new Map<SpooledSource, JsonFormat>();
+  /** Of the files that were written anew. */
+  readonly #sizes = new Map<SpooledSource, number>();
 
   constructor(session: Session, path: readonly string[]) {
     this.#session = session;
@@ -39,7 +43,10 @@ export class JsonFiles {
   }
 
   options(format: JsonFormat, sources: readonly SpooledSource[]): Record<string, string> {
-    const largest = format === "newline_delimited" ? 0 : Math.max(...sources.map(({ sizeBytes }) => sizeBytes));
+    const largest =
+      format === "newline_delimited"
+        ? 0
+        : Math.max(...sources.map((source) => this.#sizes.get(source) ?? source.sizeBytes));
     return {
       format: literal(format),
       filename: literal(FILE_COLUMN),
@@ -93,6 +100,31 @@ export class JsonFiles {
       levels.push(rows.map((row) => String(row["key"])));
     }
     return levels;
+  }
+
+  /** Makes the decimals of these columns exact, in the files that may hold numbers a double would cut. */
+  async makeExact(sources: readonly SpooledSource[], fields: readonly NestedField[]): Promise<void> {
+    const open = sources.filter((source) => !this.#sizes.has(source));
+    const record = decimalPlaces(fields);
+    if (record === undefined || open.length === 0) return;
+    const root = this.path.reduceRight<Place>(
+      (inner, key) => ({ keys: new Map([[key, inner]]) }),
+      this.#listed(record),
+    );
+    const rows = await this.#union(
+      this.#each(open, "read_json_objects", {}).map(
+        (from) =>
+          `SELECT ${FILE_COLUMN} AS path FROM ${from} WHERE regexp_matches(json::VARCHAR, ${literal(LONG_NUMBER)})`,
+      ),
+    );
+    const paths = new Set(rows.map((row) => String(row["path"])));
+    for (const source of open) {
+      this.#sizes.set(source, paths.has(source.path) ? await quoteDecimals(source.path, root) : source.sizeBytes);
+    }
+  }
+
+  #listed(record: Place): Place {
+    return this.path.length === 0 ? record : { element: record };
   }
 
   #union(queries: readonly string[]): ReturnType<Session["rows"]> {

@@ -145,6 +145,8 @@ export class JsonReader implements FormatReader {
     const keys = new Map([...this.#renamed].map(([key, name]) => [name, key]));
     const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
     const keyed = columns.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name }));
+    await this.#seeds.clear();
+    await this.#files.makeExact(sources, keyed);
     const reads = structKeys(keyed, this.#shape, this.#trust);
     const from =
       this.#files.path.length === 0

@@ -45,3 +45,54 @@ describe("a null in a required column", () => {
     expect(Object.keys(loaded)).toHaveLength(10);
   });
 });
+
+describe("decimals", () => {
+  const price = { hints: { price: "decimal(18,4)" } };
+  const exact = "5980802578965.9641";
+  const known = () => schemaOf([{ name: "price", type: "decimal(18, 4)" }]);
+  const cast = async (job: ReturnType<typeof jobOf>, text: string, table?: Schema) => {
+    const { result, failures } = await convertAll(work, job, { a: text }, table && { known: table });
+    // Bounds are exact, where a reader's JavaScript number is not.
+    return { failures, bound: result.files[0]?.file.lowerBounds?.get(1) };
+  };
+
+  test.each([
+    ["lines", jobOf({ type: "ndjson" }, price), (n: string) => `{"price":${n}}\n`],
+    ["a list", jobOf({ type: "json" }, price), (n: string) => `[{"price":${n}}]`],
+    [
+      "records under a path",
+      jobOf({ type: "json", recordsPath: "a.b" }, price),
+      (n: string) => `{"a":{"b":[{"price":${n}}]}}`,
+    ],
+  ] as const)("a JSON number of 17 digits in %s loses none of them, in a new table or an old", async (_, job, text) => {
+    for (const table of [undefined, known()]) {
+      const number = await cast(job, text(exact), table);
+      const quoted = await cast(job, text(`"${exact}"`), table);
+      expect(number.failures).toEqual([]);
+      expect(number.bound).toEqual(quoted.bound);
+      expect(Buffer.from(number.bound ?? []).toString("hex")).toBe(
+        BigInt(exact.replace(".", ""))
+          .toString(16)
+          .padStart(16, "0")
+          .replace(/^(00)+(?=[0-7])/, ""),
+      );
+    }
+  });
+
+  test.each([
+    ["JSON", ndjson, (n: string) => `{"price":1.5}\n{"price":${n}}\n`],
+    ["CSV", jobOf(csv), (n: string) => `price\n${n}\n`],
+  ] as const)(
+    "more digits than the column has in %s fail the file with its line, and are never rounded",
+    async (_, job, text) => {
+      const table = schemaOf([{ name: "price", type: "decimal(10, 2)" }]);
+      for (const value of ["10.005", "123456789.5", "1.0000000000000000001"]) {
+        const { rows, failures } = await convertAll(work, job, { a: text(value), b: text("2.50") }, { known: table });
+        expect(rows).toContainEqual({ price: 2.5 });
+        expect(failures).toEqual([
+          expect.objectContaining({ index: 0, reason: "TYPE_MISMATCH", column: "price", line: 2 }),
+        ]);
+      }
+    },
+  );
+});
