@@ -103,7 +103,6 @@ def test_a_json_number_with_many_digits_is_exact_in_a_decimal_column(world, spar
     check([spark], world.step("exact_decimals"), [])
 
 
-@pytest.mark.xfail(reason="a JSON number that is no int is held against an int column instead of widening it to long")
 def test_an_int_column_of_another_engine_is_widened_to_long(world, pyiceberg, spark):
     made_by_pyiceberg(pyiceberg, "widened", Schema(NestedField(1, "count", IntegerType())), [{"count": 1}])
     check([spark, pyiceberg], world.step("widened"), [{"count": "1"}])

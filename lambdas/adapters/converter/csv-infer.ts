@@ -76,6 +76,22 @@ export async function inferTypes(
   return columns.map((column) => decided.get(column) ?? "string");
 }
 
+/** For columns the table has as int or float: long or double where some value fits only that. Others are left to the conversion. */
+export async function widenTypes(
+  session: Session,
+  from: string,
+  columns: readonly { readonly column: string; readonly type: "int" | "float" }[],
+): Promise<PrimitiveType[]> {
+  if (columns.length === 0) return [];
+  const wider = { int: "long", float: "double" } as const;
+  const answers = columns.map(({ column, type }, i) => {
+    const needs = `${misfits(column, type, {})} AND NOT ${misfits(column, wider[type], {})}`;
+    return `coalesce(bool_or(${needs}), false) AS "w${i}"`;
+  });
+  const [row = {}] = await session.rows(`SELECT ${answers.join(", ")} FROM ${from}`);
+  return columns.map(({ type }, i) => (row[`w${i}`] === true ? wider[type] : type));
+}
+
 interface Look {
   /** Some value is not null. */
   readonly filled: boolean;

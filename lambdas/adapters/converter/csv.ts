@@ -8,7 +8,7 @@ import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/
 import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { blameCsv } from "./csv-blame.ts";
 import { type CsvOptions, columnNames, firstRecord } from "./csv-header.ts";
-import { inferTypes } from "./csv-infer.ts";
+import { inferTypes, widenTypes } from "./csv-infer.ts";
 import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { ident, list, literal, struct, tableFunction } from "./sql.ts";
@@ -65,16 +65,21 @@ export class CsvReader implements FormatReader {
     return undefined;
   }
 
-  /** Header names say which columns there are; only columns the table does not know are read. */
+  /** Header names say which columns there are; only columns the table does not know, or may have to widen, are read. */
   async inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
     const failures: SourceFailure[] = [];
     const fields = new Map<string, DraftField>();
     for (const group of this.#groupsOf(sources)) {
       const unknown = group.columns.filter((name) => this.#given(name, known) === undefined);
-      const types = await this.#infer(group, unknown, failures);
+      const narrow = group.columns.flatMap((name) => {
+        const type = this.#given(name, known)?.type;
+        return type === "int" || type === "float" ? [{ name, type } as const] : [];
+      });
+      const types = await this.#infer(group, unknown, narrow, failures);
       if (types === undefined) continue;
       for (const name of group.columns) {
-        const field = this.#given(name, known) ?? { name, type: types.get(name) ?? "string" };
+        const given = this.#given(name, known);
+        const field = { name: given?.name ?? name, type: types.get(name) ?? given?.type ?? "string" };
         const key = field.name.toLowerCase();
         fields.set(key, merge(fields.get(key), field));
       }
@@ -131,21 +136,24 @@ export class CsvReader implements FormatReader {
   async #infer(
     group: CsvGroup,
     unknown: readonly string[],
+    narrow: readonly { readonly name: string; readonly type: "int" | "float" }[],
     failures: SourceFailure[],
   ): Promise<ReadonlyMap<string, PrimitiveType> | undefined> {
-    if (unknown.length === 0) return new Map();
+    if (unknown.length + narrow.length === 0) return new Map();
     const columns = unknown.map((name) => `c${group.columns.indexOf(name)}`);
     let sources = group.sources;
     for (;;) {
       if (sources.length === 0) return undefined;
       try {
-        const types = await inferTypes(
-          this.#context.session,
-          this.#read({ ...group, sources }),
-          columns,
-          this.#formats,
-        );
-        return new Map(unknown.map((name, i) => [name, types[i] as PrimitiveType]));
+        const { session } = this.#context;
+        const from = this.#read({ ...group, sources });
+        const types = unknown.length === 0 ? [] : await inferTypes(session, from, columns, this.#formats);
+        const slots = narrow.map(({ name, type }) => ({ column: `c${group.columns.indexOf(name)}`, type }));
+        const widened = await widenTypes(session, from, slots);
+        return new Map([
+          ...unknown.map((name, i) => [name, types[i] as PrimitiveType] as const),
+          ...narrow.map(({ name }, i) => [name, widened[i] as PrimitiveType] as const),
+        ]);
       } catch (error) {
         const read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) =>
           this.#read({ ...group, sources }, extra, only);
@@ -231,6 +239,8 @@ function findByName(fields: readonly NestedField[], name: string): NestedField |
 function merge(seen: DraftField | undefined, field: DraftField): DraftField {
   if (seen === undefined || seen.type === field.type) return seen ?? field;
   const types = new Set([seen.type, field.type]);
+  if (types.has("int") && types.has("long")) return { name: seen.name, type: "long" };
+  if (types.has("float") && types.has("double")) return { name: seen.name, type: "double" };
   if (types.has("long") && (types.has("double") || types.has("decimal(38, 0)"))) {
     return { name: seen.name, type: types.has("double") ? "double" : "decimal(38, 0)" };
   }

@@ -8,6 +8,10 @@ export interface Shape {
   bools: boolean;
   /** Whole numbers within int64. */
   ints: boolean;
+  /** Whole numbers beyond int32, as numbers or as text. */
+  longs: boolean;
+  /** Numbers beyond the range of a float. */
+  doubles: boolean;
   /** Whole numbers beyond int64, of at most 38 digits. */
   bigs: boolean;
   /** Whole numbers that neither a double nor 38 digits hold. */
@@ -40,6 +44,8 @@ export function emptyShape(): Shape {
   return {
     bools: false,
     ints: false,
+    longs: false,
+    doubles: false,
     bigs: false,
     huge: false,
     rounds: false,
@@ -55,6 +61,8 @@ export function emptyShape(): Shape {
 
 /** Below this depth nothing is told apart: such a value is JSON text. */
 const DEPTH_MAX = 32;
+const INT_MAX = 2_147_483_647;
+const FLOAT_MAX = 3.4028234663852886e38;
 const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?( ?(?:Z|z|[+-]\d\d(?::?\d\d)?))?)?$/;
 
 /** Reads records into one shape. Throws on what is no JSON object text (DuckDB lets a comma before a brace pass). */
@@ -87,7 +95,7 @@ export class ShapeReader {
       case 0x22: // "
         shape.strings = true;
         if (shape.text === 0) this.#skipString();
-        else shape.text &= textBits(this.#string());
+        else this.#readText(shape, this.#string());
         return;
       case 0x6e: // null
         this.#at += 4;
@@ -103,6 +111,12 @@ export class ShapeReader {
       default:
         this.#number(shape);
     }
+  }
+
+  #readText(shape: Shape, text: string): void {
+    const bits = textBits(text);
+    shape.text &= bits;
+    if ((bits & TEXT.number) !== 0) noteRange(shape, text);
   }
 
   #object(shape: Shape, depth: number): void {
@@ -193,6 +207,8 @@ export class ShapeReader {
       real = true;
     }
     if (this.#at === from) throw new Error("not a JSON value");
+    if ((real || this.#at - from >= 10) && !(shape.longs && shape.doubles))
+      noteRange(shape, this.#text.slice(from, this.#at));
     if (real) shape.reals = true;
     else if (this.#at - from <= 15) shape.ints = true;
     else longNumber(shape, this.#text.slice(from, this.#at));
@@ -226,6 +242,13 @@ export class ShapeReader {
       this.#at++;
     }
   }
+}
+
+function noteRange(shape: Shape, text: string): void {
+  if (text.length < 10 && !/[eE]/.test(text)) return;
+  const value = Math.abs(Number(text));
+  if (value > INT_MAX && !(Number(text) === -INT_MAX - 1)) shape.longs = true;
+  if (value > FLOAT_MAX) shape.doubles = true;
 }
 
 function longNumber(shape: Shape, text: string): void {

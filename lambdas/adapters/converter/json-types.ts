@@ -16,6 +16,8 @@ const KEY_PRESENCE_MIN = 0.1;
 /** Undefined: nothing but nulls. `known`: the table's type of this place, or a hint. */
 export function typeOfShape(shape: Shape, known?: Type | undefined, inList = false): DraftType | undefined {
   if (known !== undefined && fits(shape, known)) return draftOf(known);
+  const promoted = known === "int" ? "long" : known === "float" ? "double" : undefined;
+  if (promoted !== undefined && fits(shape, promoted)) return promoted;
   const scalars = Number(shape.bools) + Number(isNumeric(shape)) + Number(shape.strings);
   const kinds = scalars + Number(shape.lists) + Number(shape.objects > 0);
   if (kinds === 0) return undefined;
@@ -117,7 +119,7 @@ function strayInside(shape: Shape, type: DraftType, path: string): ReturnType<ty
   return shape.element === undefined ? [] : strayInside(shape.element, type.element, `${path}.element`);
 }
 
-/** Whether every value of the shape goes into a column of the type as it is. Ranges are left to the conversion. */
+/** Whether every value of the shape goes into a column of the type as it is. Ranges beyond a promotion's are left to the conversion. */
 export function fits(shape: Shape, type: Type): boolean {
   if (typeof type === "string") return fitsPrimitive(shape, type);
   const scalar = shape.bools || isNumeric(shape) || shape.strings;
@@ -155,10 +157,12 @@ function fitsPrimitive(shape: Shape, type: PrimitiveType): boolean {
       return !isNumeric(shape) && strings(TEXT.bool);
     case "int":
     case "long":
-      return !shape.bigs && !shape.huge && !shape.reals && strings(TEXT.int | TEXT.bool);
+      return (
+        !(type === "int" && shape.longs) && !shape.bigs && !shape.huge && !shape.reals && strings(TEXT.int | TEXT.bool)
+      );
     case "float":
     case "double":
-      return !shape.huge && !shape.rounds && strings(TEXT.number | TEXT.bool);
+      return !(type === "float" && shape.doubles) && !shape.huge && !shape.rounds && strings(TEXT.number | TEXT.bool);
     case "date":
       return !shape.bools && !isNumeric(shape) && strings(TEXT.date);
     case "timestamp":

@@ -96,3 +96,30 @@ describe("decimals", () => {
     },
   );
 });
+
+describe("a table with narrow numbers", () => {
+  const known = () =>
+    schemaOf([
+      { name: "n", type: "int" },
+      { name: "f", type: "float" },
+    ]);
+  const text = {
+    JSON: [ndjson, (n: string, f: string) => `{"n":${n},"f":${f}}\n`],
+    "JSON text": [ndjson, (n: string, f: string) => `{"n":"${n}","f":"${f}"}\n`],
+    CSV: [jobOf(csv), (n: string, f: string) => `n,f\n${n},${f}\n`],
+  } as const;
+
+  test.each(Object.entries(text))("is widened by %s that holds more, and no file is refused", async (_, [job, row]) => {
+    const files = { a: row("4294967296", "1e300"), b: row("1", "0.5") };
+    const { inspection, rows, failures } = await convertAll(work, job, files, { known: known() });
+    expect(failures).toEqual([]);
+    expect(inspection.fields.map(({ type }) => type)).toEqual(["long", "double"]);
+    expect(rows).toContainEqual({ n: 4294967296n, f: 1e300 });
+  });
+
+  test.each(Object.entries(text))("keeps its types where the values of %s fit", async (_, [job, row]) => {
+    const { inspection, failures } = await convertAll(work, job, { a: row("-2147483648", "0.5") }, { known: known() });
+    expect(failures).toEqual([]);
+    expect(inspection.fields.map(({ type }) => type)).toEqual(["int", "float"]);
+  });
+});
