@@ -3,6 +3,8 @@
 
 export interface RequestCount {
   count: number;
+  /** Of these, further attempts of the SDK at a request whose answer did not come or did not please. */
+  retries: number;
   /** Payload bytes, without headers and framing. */
   bytesIn: number;
   bytesOut: number;
@@ -15,10 +17,10 @@ export class Requests {
   readonly #byCaller = new Map<string, Map<string, RequestCount>>();
 
   /** `caller`: logical id of the function, or "" for a client outside the stack. */
-  record(operation: string, caller: string, bytesIn: number, bytesOut: number): void {
+  record(operation: string, caller: string, bytesIn: number, bytesOut: number, isRetry = false): void {
     const counts = this.#byCaller.get(caller) ?? new Map<string, RequestCount>();
     this.#byCaller.set(caller, counts);
-    add(counts, operation, { count: 1, bytesIn, bytesOut });
+    add(counts, operation, { count: 1, retries: isRetry ? 1 : 0, bytesIn, bytesOut });
   }
 
   /** All callers together, or one of them. */
@@ -37,8 +39,9 @@ export class Requests {
 }
 
 function add(counts: Map<string, RequestCount>, operation: string, more: RequestCount): void {
-  const count = counts.get(operation) ?? { count: 0, bytesIn: 0, bytesOut: 0 };
+  const count = counts.get(operation) ?? { count: 0, retries: 0, bytesIn: 0, bytesOut: 0 };
   count.count += more.count;
+  count.retries += more.retries;
   count.bytesIn += more.bytesIn;
   count.bytesOut += more.bytesOut;
   counts.set(operation, count);

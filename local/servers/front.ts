@@ -150,10 +150,12 @@ function count(
   }) as typeof response.end;
   const headers = request.headers;
   const bytesIn = Number(headers["x-amz-decoded-content-length"] ?? headers["content-length"] ?? 0);
+  // Such as `attempt=2; max=4`.
+  const isRetry = /attempt=(?!1\b)/.test(String(headers["amz-sdk-request"] ?? ""));
   let recorded = false;
   // "close" comes after "finish", perhaps only when the client has its answer: a count must be there before that.
   const record = () => {
-    if (!recorded) requests.record(operation, caller, bytesIn, bytesOut);
+    if (!recorded) requests.record(operation, caller, bytesIn, bytesOut, isRetry);
     recorded = true;
   };
   response.once("prefinish", record).once("close", record);

@@ -30,6 +30,8 @@ const LOAD_PER_BATCH: Readonly<Record<string, number>> = {
   "S3.GetObject": 3,
   // One data file and its manifest, one file of deletes and its manifest; the metadata file of a new table.
   "S3.PutObject": 5,
+  // The metadata file of a new table that somebody else made first.
+  "S3.DeleteObjects": 1,
   "SQS.SendMessage": 1,
 };
 /** Per commit of the commit function: requests besides the one write (its fate) of each file. */
@@ -43,11 +45,17 @@ const COMMIT_PER_COMMIT: Readonly<Record<string, number>> = {
   // To load the table, and to keep what others wrote into Glue's own record of it.
   "Glue.GetTable": 2,
   "Glue.UpdateTable": 1,
-  // Metadata file and manifest list, read and written.
+  // Metadata file and manifest list, read and written; a manifest that others were merged into.
   "S3.GetObject": 2,
-  "S3.PutObject": 2,
+  "S3.PutObject": 3,
 };
-const COMMIT_PER_BATCH: Readonly<Record<string, number>> = { "DynamoDB.DeleteItem": 1 };
+const COMMIT_PER_BATCH: Readonly<Record<string, number>> = {
+  // The batch item is settled, and in the end removed.
+  "DynamoDB.PutItem": 1,
+  "DynamoDB.DeleteItem": 1,
+  // Its manifest is read once when it is merged with others.
+  "S3.GetObject": 1,
+};
 
 test("2,000 small files cost one GET and two ledger writes each, and a constant per batch and per commit", async () => {
   const world = await World.start(await synthesizeApp(YAML), { timeScale: TIME_SCALE });
@@ -103,16 +111,19 @@ function expectAtMost(counts: RequestCounts, budgets: readonly Budget[]): void {
   for (const [operation, count] of budgets.flatMap((budget) => Object.entries(budget))) {
     allowed.set(operation, (allowed.get(operation) ?? 0) + count);
   }
+  // A machine that is short of breath lets requests time out; what the SDK then sends again is not what a file costs.
   const over = Object.entries(counts)
-    .filter(([operation, { count }]) => count > (allowed.get(operation) ?? 0))
-    .map(([operation, { count }]) => `${operation}: ${count} of ${allowed.get(operation) ?? 0}`);
+    .filter(([operation, { count, retries }]) => count - retries > (allowed.get(operation) ?? 0))
+    .map(([operation, count]) => `${operation}: ${JSON.stringify(count)} of ${allowed.get(operation) ?? 0}`);
   expect(over).toEqual([]);
 }
 
 function printTable(callers: Readonly<Record<string, RequestCounts>>, batches: number, commits: number): void {
   const lines = Object.entries(callers).flatMap(([caller, counts]) =>
-    Object.entries(counts).map(([operation, { count }]) => {
-      return `${caller.padEnd(8)}${operation.padEnd(24)}${String(count).padStart(6)}${(count / FILES).toFixed(3).padStart(9)}`;
+    Object.entries(counts).map(([operation, { count, retries }]) => {
+      const perFile = ((count - retries) / FILES).toFixed(3);
+      const again = retries > 0 ? ` (${retries} sent again)` : "";
+      return `${caller.padEnd(8)}${operation.padEnd(24)}${String(count).padStart(6)}${perFile.padStart(9)}${again}`;
     }),
   );
   console.log([`${FILES} files in ${batches} batches and ${commits} commits; requests, per file`, ...lines].join("\n"));

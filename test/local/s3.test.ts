@@ -327,7 +327,7 @@ test("requests are counted by operation with their payload bytes", async () => {
   await put("counted", "12345");
   await read("counted");
   expect(stack.requests.counts()).toEqual({
-    "S3.GetObject": { count: 1, bytesIn: 0, bytesOut: 5 },
-    "S3.PutObject": { count: 1, bytesIn: 5, bytesOut: 0 },
+    "S3.GetObject": { count: 1, retries: 0, bytesIn: 0, bytesOut: 5 },
+    "S3.PutObject": { count: 1, retries: 0, bytesIn: 5, bytesOut: 0 },
   });
 });
