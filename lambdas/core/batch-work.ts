@@ -2,7 +2,7 @@
 // Invariant: before a batch is sealed, every file it claimed is either among its staged files or has its fate on record.
 // (A claim that a sealed batch forgot would be taken for loaded.)
 
-import { decideFile } from "./claim.ts";
+import { asLoaded, decideFile } from "./claim.ts";
 import { mapLimit } from "./concurrency.ts";
 import { isKind, MoraineError } from "./errors.ts";
 import { objectUri } from "./ids.ts";
@@ -28,6 +28,8 @@ export type FileOutcome =
 export interface ClaimedTask {
   readonly task: Task;
   readonly file: FileRecord;
+  /** What the record said before the claim, if that was a last word. */
+  readonly previous?: FileRecord;
 }
 
 interface WorkPorts {
@@ -67,8 +69,13 @@ export class BatchWork {
       const failure = await conversion.add(source, got.body);
       if (failure !== undefined) await this.fail([failure]);
     } catch (error) {
-      if (!isKind(error, "Unavailable")) throw error;
-      await this.#release(index, error);
+      if (isKind(error, "Rejected")) {
+        await this.fail([{ index, reason: "UNREADABLE_OBJECT", message: error.message }]);
+      } else if (isKind(error, "Unavailable")) {
+        await this.#release(index, error);
+      } else {
+        throw error;
+      }
     }
   }
 
@@ -119,24 +126,15 @@ export class BatchWork {
   }
 
   /**
-   * 412: a newer version is there and its event is coming. 404: the object is gone. Rows of an earlier version stay, and so
-   * does the record of them.
+   * 412: a newer version is there and its event is coming. 404: the object is gone. The version that was claimed says nothing, then:
+   * what was on record stays on record, and rows of an earlier version stay with the record of them.
    */
   async #skip(index: number, kind: "changed" | "absent"): Promise<void> {
-    const { task, file } = this.#at(index);
+    const { task, file, previous } = this.#at(index);
     this.#outcomes.set(task, "skipped");
-    const { loaded } = file;
-    if (loaded === undefined) {
-      return this.#decide(index, { status: "SKIPPED", reason: kind === "changed" ? "SUPERSEDED" : "OBJECT_GONE" });
-    }
-    const { version, records, bytesRead, snapshotId } = loaded;
-    return this.#decide(index, {
-      status: "SUCCESS",
-      version,
-      records,
-      bytesRead,
-      ...(snapshotId === undefined ? {} : { snapshotId }),
-    });
+    if (previous !== undefined) return decideFile(this.#ports.ledger, { ...previous, batch: file.batch });
+    if (file.loaded !== undefined) return decideFile(this.#ports.ledger, asLoaded(file));
+    return this.#decide(index, { status: "SKIPPED", reason: kind === "changed" ? "SUPERSEDED" : "OBJECT_GONE" });
   }
 
   /**

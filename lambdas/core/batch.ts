@@ -84,15 +84,15 @@ export async function discardBatch(ports: BatchPorts, held: HeldBatch): Promise<
 
 /**
  * Whether a claim made by this batch still binds. An open batch past its lease is aborted here, and only then is not binding.
- * "given up": its own loader aborted it in good order, so the files killed nobody. "over": it died, or is long gone.
+ * "given up": its own loader aborted it in good order, so the files killed nobody. "over": it died. "gone": nobody can tell any more.
  */
 export async function settleClaimOf(
   ports: BatchPorts,
   table: TableId,
   batch: BatchId,
-): Promise<"open" | "sealed" | "given up" | "over"> {
+): Promise<"open" | "sealed" | "given up" | "gone" | "over"> {
   const item = await ports.ledger.read(batchKey(table, batch));
-  if (item === undefined) return "over";
+  if (item === undefined) return "gone";
   const record = readBatch(item);
   if (record.state === "SEALED") return "sealed";
   // Before its lease ends nobody but its loader may abort a batch.

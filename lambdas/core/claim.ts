@@ -12,7 +12,8 @@ import { claimRevision, decidedRevision, type FileRecord, fileItem, readFile } f
 import { isLater, relateVersions } from "./versions.ts";
 
 export type ClaimOutcome =
-  | { readonly kind: "claimed"; readonly file: FileRecord }
+  /** `previous`: the record as it was, when it told how an earlier version or attempt had ended. */
+  | { readonly kind: "claimed"; readonly file: FileRecord; readonly previous?: FileRecord }
   /** The file's fate is on record, or is being brought about by a sealed batch: acknowledge. */
   | { readonly kind: "known"; readonly why: "duplicate" | "older" | "ignored" | "exhausted" }
   /** Somebody is at work on the file: come back later. */
@@ -33,9 +34,11 @@ export async function claimFile(context: ClaimContext, event: ObjectEvent): Prom
   const { ports, batch, ingestion } = context;
   let expected: Revision | "absent" = "absent";
   let claim = firstClaim(context, event);
+  let previous: FileRecord | undefined;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const written = await writeItem(ports.ledger, fileItem(claim, claimRevision(batch)), expected);
-    if (written.kind === "written") return { kind: "claimed", file: claim };
+    if (written.kind === "written")
+      return { kind: "claimed", file: claim, ...(previous === undefined ? {} : { previous }) };
     if (written.current === undefined) {
       expected = "absent";
       continue;
@@ -51,8 +54,10 @@ export async function claimFile(context: ClaimContext, event: ObjectEvent): Prom
       // A death in company says nothing about this file, and a service that was down says nothing about any.
       died = holder === "over" && current.batchFiles === 1;
     }
-    claim = nextClaim(context, event, current, died);
     expected = written.current.revision;
+    if (isLoadedAlready(current, event, ingestion.onOverwrite)) return restore(context, current, expected);
+    claim = nextClaim(context, event, current, died);
+    previous = decision.kind === "take" && current.status !== "DISCOVERED" ? current : undefined;
     if (claim.deaths >= context.deathsMax) return giveUp(context, claim, expected);
   }
   return { kind: "busy" };
@@ -109,6 +114,33 @@ function nextClaim(context: ClaimContext, event: ObjectEvent, current: FileRecor
     attempts: current.attempts + 1,
     deaths: current.status === "PROCESSING" ? current.deaths + (died ? 1 : 0) : 0,
     discoveredAtMs: current.discoveredAtMs,
+  };
+}
+
+/** The very bytes whose rows are in the table, back after a version that never loaded. Under `replace` loading them again is as good. */
+function isLoadedAlready(current: FileRecord, event: ObjectEvent, policy: OverwritePolicy): boolean {
+  return policy !== "replace" && current.loaded?.version.etag === event.version.etag;
+}
+
+async function restore(context: ClaimContext, current: FileRecord, expected: Revision): Promise<ClaimOutcome> {
+  const file = asLoaded({ ...current, batch: context.batch, processedAtMs: context.ports.clock.now() });
+  const outcome = await writeItem(context.ports.ledger, fileItem(file, decidedRevision(context.batch)), expected);
+  return outcome.kind === "written" ? { kind: "known", why: "duplicate" } : { kind: "busy" };
+}
+
+/** The record of a file as its loaded version left it. */
+export function asLoaded(file: FileRecord): FileRecord {
+  const { error: _error, reason: _reason, snapshotId: _snapshot, ...rest } = file;
+  if (file.loaded === undefined)
+    throw new MoraineError("Invalid", "no version of the file is loaded", { key: file.key });
+  const { version, records, bytesRead, snapshotId } = file.loaded;
+  return {
+    ...rest,
+    status: "SUCCESS",
+    version,
+    records,
+    bytesRead,
+    ...(snapshotId === undefined ? {} : { snapshotId }),
   };
 }
 

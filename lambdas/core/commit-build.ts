@@ -104,7 +104,12 @@ function expiry(settings: Settings, metadata: TableMetadata, nowMs: number): Tab
     keepLast: Math.max(settings.snapshotsKeepLast, property("history.expire.min-snapshots-to-keep")),
     maxAgeMs: property("history.expire.max-snapshot-age-ms") || settings.snapshotAgeMaxMs,
   };
-  const ids = snapshotsToExpire(metadata, nowMs, limits);
+  // Iceberg's own words for "hands off": a table that shares its files, and snapshots staged for an audit before they are published.
+  if (metadata.properties["gc.enabled"] === "false") return [];
+  const staged = new Set(
+    metadata.snapshots.filter(({ summary }) => "wap.id" in summary).map((each) => each["snapshot-id"]),
+  );
+  const ids = snapshotsToExpire(metadata, nowMs, limits).filter((id) => !staged.has(id));
   return ids.length === 0 ? [] : [{ action: "remove-snapshots", "snapshot-ids": ids }];
 }
 

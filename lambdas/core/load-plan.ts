@@ -32,6 +32,8 @@ export interface LoadPlan {
   readonly batches: readonly PlannedBatch[];
   /** Messages that cannot be understood: they go back, and so to the dead-letter queue. */
   readonly invalid: readonly string[];
+  /** Messages that name a version nobody can order against another one of this delivery: one at a time. */
+  readonly deferred: readonly string[];
   readonly errors: readonly unknown[];
   readonly unrouted: number;
 }
@@ -39,6 +41,7 @@ export interface LoadPlan {
 export function planLoad(route: Router, settings: Settings, messages: readonly LoadMessage[]): LoadPlan {
   const tasks = new Map<string, Task>();
   const invalid: string[] = [];
+  const deferred: string[] = [];
   const errors: unknown[] = [];
   let unrouted = 0;
   for (const message of messages) {
@@ -47,36 +50,43 @@ export function planLoad(route: Router, settings: Settings, messages: readonly L
       for (const event of intake.kind === "events" ? intake.events : []) {
         const ingestion = route(event.bucket, event.key);
         if (ingestion === undefined) unrouted++;
-        else mergeTask(tasks, message, event, ingestion);
+        else if (!mergeTask(tasks, message, event, ingestion)) deferred.push(message.id);
       }
     } catch (error) {
       invalid.push(message.id);
       errors.push(error);
     }
   }
-  return { batches: cutBatches([...tasks.values()], settings), invalid, errors, unrouted };
+  return { batches: cutBatches([...tasks.values()], settings), invalid, deferred, errors, unrouted };
 }
 
-/** Several events of one key in one delivery: the latest version is the one worth reading, and decides for all. */
-function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: ObjectEvent, ingestion: Ingestion): void {
+/**
+ * Several events of one key in one delivery: the latest version is the one worth reading, and decides for all. false: which one
+ * that is cannot be told (a listing in the same second), and a wrong guess would acknowledge the newer one unread.
+ */
+function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: ObjectEvent, ingestion: Ingestion): boolean {
   const key = `${ingestion.id}\n${event.bucket}/${event.key}`;
   const deliveries = Math.max(message.receiveCount, event.attempt ?? 1);
   const other = tasks.get(key);
   if (other === undefined) {
     tasks.set(key, { event, ingestion, messageIds: [message.id], deliveries });
-    return;
+    return true;
   }
-  const latest = isLater(other.event.version, event.version) ? event : other.event;
+  const isNewer = isLater(other.event.version, event.version);
+  const sameBytes = other.event.version.etag === event.version.etag;
+  if (!sameBytes && isNewer && isLater(event.version, other.event.version)) return false;
+  const latest = isNewer ? event : other.event;
   const messageIds = [...new Set([...other.messageIds, message.id])];
   tasks.set(key, { event: latest, ingestion, messageIds, deliveries: Math.max(other.deliveries, deliveries) });
+  return true;
 }
 
 function cutBatches(tasks: readonly Task[], settings: Settings): PlannedBatch[] {
   const batches: { ingestion: Ingestion; tasks: Task[]; bytes: number; keyBytes: number; company: number }[] = [];
   for (const task of tasks) {
     const company = companyMax(task);
-    // The key stands in the batch item twice: among the files intended and among those staged.
-    const keyBytes = 2 * Buffer.byteLength(task.event.key) + 60;
+    // The key stands in the batch item twice: among the files intended and among those staged, with some facts that deflate badly.
+    const keyBytes = 2 * Buffer.byteLength(task.event.key) + 160;
     const bytes = task.event.version.sizeBytes;
     const open = batches.findLast((batch) => batch.ingestion === task.ingestion && batch.company === company);
     const fits =

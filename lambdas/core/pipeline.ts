@@ -127,7 +127,7 @@ async function claimTasks(
   const claimed: ClaimedTask[] = [];
   tasks.forEach((task, n) => {
     const answer = answers[n] as ClaimOutcome;
-    if (answer.kind === "claimed") claimed.push({ task, file: answer.file });
+    if (answer.kind === "claimed") claimed.push({ task, ...answer });
     else outcomes.set(task, answer.kind);
   });
   return claimed;
@@ -193,7 +193,7 @@ function isAcknowledged(outcome: FileOutcome | undefined): boolean {
 }
 
 function undone(plan: LoadPlan, done: ReadonlyMap<Task, FileOutcome>): string[] {
-  const retry = new Set(plan.invalid);
+  const retry = new Set([...plan.invalid, ...plan.deferred]);
   for (const task of plan.batches.flatMap((batch) => batch.tasks)) {
     if (!isAcknowledged(done.get(task))) for (const id of task.messageIds) retry.add(id);
   }

@@ -2,7 +2,7 @@
 // Every item is written whole, under one condition on its revision, so each change of state is one compare-and-swap.
 //
 //   file    DISCOVERED -> PROCESSING -> SUCCESS | FAILED | SKIPPED | REJECTED        one item per (ingestion, bucket, key)
-//   batch   OPEN -> SEALED -> (committed: item removed)    OPEN -> ABORTED -> (swept: item removed)     under its table
+//   batch   OPEN -> SEALED -> (settled: item removed)    OPEN -> ABORTED -> (swept: item removed)     under its table
 //   head    {seq, intent?}: at most one commit intent is open per table
 //   commit  one per landed commit, for people; leftovers: the same for the sweeper, until its folders are empty
 

@@ -16,7 +16,17 @@ import type { TableMetadata } from "./iceberg/types.ts";
 import { type ObjectUri, type Revision, type TableName, tableIdOf } from "./ids.ts";
 import { removeItem, writeItem } from "./ledger-writes.ts";
 import { readBytes } from "./object-bytes.ts";
-import type { Catalog, Clock, Ledger, LedgerItem, LoadedTable, ObjectStore, Queues, Random } from "./ports.ts";
+import type {
+  Catalog,
+  Clock,
+  Ledger,
+  LedgerItem,
+  LedgerKey,
+  LoadedTable,
+  ObjectStore,
+  Queues,
+  Random,
+} from "./ports.ts";
 import {
   BATCH_PREFIX,
   type BatchRecord,
@@ -26,7 +36,6 @@ import {
   headKey,
   LEFTOVERS_PREFIX,
   type LeftoversRecord,
-  leftoversKey,
   readBatch,
   readFile,
   readHead,
@@ -58,24 +67,31 @@ export interface SweepReport {
 interface SweepRun {
   readonly ports: SweepPorts;
   readonly settings: Settings;
-  readonly table: LoadedTable | undefined;
+  readonly name: TableName;
   readonly counts: { aborted: number; released: number; removed: number };
 }
 
+/** What others wait for comes first: dead batches, files to send again, the hint. Clearing away may fail without keeping it back. */
 export async function sweepTable(ports: SweepPorts, settings: Settings, name: TableName): Promise<SweepReport> {
-  const table = await ports.catalog.load(name);
-  const run: SweepRun = { ports, settings, table, counts: { aborted: 0, released: 0, removed: 0 } };
+  const run: SweepRun = { ports, settings, name, counts: { aborted: 0, released: 0, removed: 0 } };
   const id = tableIdOf(name);
+  const overdue: LedgerItem[] = [];
   let pending = await hasOpenIntent(ports, name);
   for await (const item of ports.ledger.list(tablePartition(id), BATCH_PREFIX)) {
     const batch = readBatch(item);
     if (batch.state === "SEALED") pending = true;
     else if (batch.state === "OPEN") await abortExpired(run, batch, item.revision);
-    else await clearAborted(run, batch, item);
+    else if (batch.state === "ABORTED" && batch.released !== true) await releaseFiles(run, batch, item);
+    else if (isOld(run, batch.abortedAtMs ?? 0)) overdue.push(item);
   }
-  await clearLeftovers(run, name).catch(unlessStale);
   if (pending) await hint(run, name);
+  for (const item of overdue) await removeBatch(run, item);
+  await clearLeftovers(run).catch(unlessStale);
   return { ...run.counts, hinted: pending };
+}
+
+function isOld({ ports, settings }: SweepRun, sinceMs: number): boolean {
+  return sinceMs + settings.functionLifetimeMs <= ports.clock.now();
 }
 
 async function hasOpenIntent(ports: SweepPorts, name: TableName): Promise<boolean> {
@@ -89,25 +105,43 @@ async function abortExpired(run: SweepRun, batch: BatchRecord, revision: Revisio
   if (outcome !== "aborted") return;
   run.counts.aborted++;
   const item = await run.ports.ledger.read(batchKey(batch.table, batch.batch));
-  if (item !== undefined) await clearAborted(run, readBatch(item), item);
+  if (item !== undefined) await releaseFiles(run, readBatch(item), item);
 }
 
-/** First its files go back to the queue; later, when its function is surely dead, what it uploaded goes. */
-async function clearAborted(run: SweepRun, batch: BatchRecord, item: LedgerItem): Promise<void> {
-  const { ports, settings } = run;
-  if (batch.released !== true) {
-    const events = await heldFiles(ports, batch);
-    if (events.length > 0) await ports.queues.sendIntake(events.map((event) => formatIntake([event])));
-    run.counts.released += events.length;
-    await writeItem(ports.ledger, batchItem({ ...batch, released: true }, releasedRevision(batch)), item.revision);
-    return;
-  }
-  if ((batch.abortedAtMs ?? 0) + settings.functionLifetimeMs > ports.clock.now()) return;
-  if (run.table !== undefined) {
-    for (const folder of batchFolders(run.table.metadata.location, batch.batch))
-      await removeUnreached(run, folder, new Set());
-  }
+/** The files of a batch that died go back to the queue, once. */
+async function releaseFiles(run: SweepRun, batch: BatchRecord, item: LedgerItem): Promise<void> {
+  const { ports } = run;
+  await sendAgain(run, await heldFiles(ports, batch, { unclaimedToo: true }));
+  await writeItem(ports.ledger, batchItem({ ...batch, released: true }, releasedRevision(batch)), item.revision);
+}
+
+async function sendAgain({ ports, counts }: SweepRun, events: readonly ObjectEvent[]): Promise<void> {
+  if (events.length > 0) await ports.queues.sendIntake(events.map((event) => formatIntake([event])));
+  counts.released += events.length;
+}
+
+/**
+ * No function that knew the aborted batch is alive: what it uploaded goes, and then its item. A batch that its files name as the one
+ * that loaded them was committed: the item came back by a write that arrived after everything was over, and what it names is live.
+ */
+async function removeBatch(run: SweepRun, item: LedgerItem): Promise<void> {
+  const { ports } = run;
+  const batch = readBatch(item);
+  // A sleeper may have claimed files for the batch after its files were sent again: their events are in nobody's hands.
+  await sendAgain(run, await heldFiles(ports, batch, { unclaimedToo: false }));
+  const table = (await wasCommitted(ports, batch)) ? undefined : await ports.catalog.load(run.name);
+  const folders = table === undefined ? [] : batchFolders(table.metadata.location, batch.batch);
+  for (const folder of folders) await removeUnreached(run, folder, new Set());
   await removeItem(ports.ledger, item.key, item.revision);
+}
+
+async function wasCommitted(ports: SweepPorts, batch: BatchRecord): Promise<boolean> {
+  const items = await ports.ledger.readMany(fileKeys(batch));
+  return items.some((item) => item !== undefined && readFile(item).loaded?.batch === batch.batch);
+}
+
+function fileKeys(batch: BatchRecord): LedgerKey[] {
+  return batch.intends.map((event) => fileKey(batch.ingestion, event.bucket, event.key));
 }
 
 function releasedRevision(batch: BatchRecord): Revision {
@@ -115,33 +149,40 @@ function releasedRevision(batch: BatchRecord): Revision {
 }
 
 /** Intended files that still carry this batch's claim; the others were never claimed, decided, or taken over. */
-async function heldFiles(ports: SweepPorts, batch: BatchRecord): Promise<ObjectEvent[]> {
-  const keys = batch.intends.map((event) => fileKey(batch.ingestion, event.bucket, event.key));
-  const items = await ports.ledger.readMany(keys);
+async function heldFiles(
+  ports: SweepPorts,
+  batch: BatchRecord,
+  { unclaimedToo }: { readonly unclaimedToo: boolean },
+): Promise<ObjectEvent[]> {
+  const items = await ports.ledger.readMany(fileKeys(batch));
   return batch.intends.flatMap((event, n) => {
     const item = items[n];
     // Never claimed: the event may be in nobody's hands but the queue's; sending it again costs one ledger read at most.
-    if (item === undefined) return [event];
+    if (item === undefined) return unclaimedToo ? [event] : [];
     const file = readFile(item);
     if (file.batch !== batch.batch || file.status !== "PROCESSING") return [];
     return [{ ...event, attempt: file.attempts + 1 }];
   });
 }
 
-async function clearLeftovers(run: SweepRun, name: TableName): Promise<void> {
-  const { ports, settings, table } = run;
-  if (table === undefined) return;
-  let reached: ReadonlySet<string> | undefined;
+/** The leftovers are listed before the table is loaded: what lands in between is newer than all of them. */
+async function clearLeftovers(run: SweepRun): Promise<void> {
+  const { ports, settings, name } = run;
+  const old: LedgerItem[] = [];
   for await (const item of ports.ledger.list(tablePartition(tableIdOf(name)), LEFTOVERS_PREFIX)) {
-    const leftovers = readLeftovers(item);
-    if (leftovers.landedAtMs + settings.functionLifetimeMs > ports.clock.now()) break;
-    reached ??= await reachedMetadata(ports.store, table);
-    const left = await clearCommit(run, table.metadata, leftovers, reached);
-    if (left === 0) await removeItem(ports.ledger, leftoversKey(leftovers.table, leftovers.seq), item.revision);
+    if (!isOld(run, readLeftovers(item).landedAtMs)) break;
+    old.push(item);
   }
-  reached ??= await reachedMetadata(ports.store, table);
-  const before = ports.clock.now() - settings.functionLifetimeMs;
-  await removeUnreached(run, `${table.metadata.location}/metadata/${SCHEMA_FOLDER}/`, reached, before);
+  const table = await ports.catalog.load(name);
+  if (table === undefined) return;
+  const { metadata } = table;
+  const schemaFolder = `${metadata.location}/metadata/${SCHEMA_FOLDER}/`;
+  const reached = await reachedMetadata(ports.store, table);
+  for (const item of old) {
+    const left = await clearCommit(run, metadata, readLeftovers(item), reached);
+    if (left === 0) await removeItem(ports.ledger, item.key, item.revision);
+  }
+  await removeUnreached(run, schemaFolder, reached, ports.clock.now() - settings.functionLifetimeMs);
 }
 
 /** Somebody expired snapshots while we read them: the next sweep sees the new state. */

@@ -129,8 +129,8 @@ describe("the claim of a batch", () => {
     expect(await settleClaimOf(ports, TABLE, batch.record.batch)).toBe("sealed");
   });
 
-  test("of a batch nobody knows is over", async () => {
-    expect(await settleClaimOf(portsOf(), TABLE, "unknown" as BatchId)).toBe("over");
+  test("of a batch nobody knows is gone, which is no death", async () => {
+    expect(await settleClaimOf(portsOf(), TABLE, "unknown" as BatchId)).toBe("gone");
   });
 });
 

@@ -8,7 +8,7 @@ import { ingestionOf, SETTINGS } from "./harness.ts";
 const ORDERS = ingestionOf("orders", { batch: { filesMax: 9, bytesMax: 100 } });
 const CLICKS = ingestionOf("clicks", { batch: { filesMax: 4, bytesMax: 1000 } });
 const ROUTE = createRouter([ORDERS, CLICKS]);
-const LIMITS = { ...SETTINGS, batchKeyBytesMax: 1000 };
+const LIMITS = { ...SETTINGS, batchKeyBytesMax: 1200 };
 
 function event(key: string, changes: Partial<ObjectEvent["version"]> = {}, attempt?: number): ObjectEvent {
   const version = { etag: `e-${key}`, sizeBytes: 1, timeMs: 0, ...changes };
