@@ -128,7 +128,7 @@ describe("whatever the messages", () => {
     );
   });
 
-  test("no event is lost: each is in exactly one task of its file, or unrouted, or its message is invalid", () => {
+  test("no event is lost: each is in exactly one task of its file, or unrouted, or its message is invalid or deferred", () => {
     fc.assert(
       fc.property(anyMessages, (messages) => {
         const made = plan(messages);
@@ -144,11 +144,26 @@ describe("whatever the messages", () => {
           for (const { key } of (JSON.parse(body) as { events: ObjectEvent[] }).events) {
             const task = tasks.find((one) => one.event.key === key);
             if (key.startsWith("else/")) unrouted++;
-            else expect(task?.messageIds).toContain(id);
+            else expect([...(task?.messageIds ?? []), ...made.deferred]).toContain(id);
           }
         }
         expect(made.unrouted).toBe(unrouted);
         expect(made.invalid.length).toBe(messages.filter(({ body }) => body === "not json").length);
+      }),
+    );
+  });
+
+  test("a message is deferred only when the delivery names other bytes under one of its keys", () => {
+    fc.assert(
+      fc.property(anyMessages, (messages) => {
+        const named = messages.flatMap(({ id, body }) => {
+          const events = body === "not json" ? [] : (JSON.parse(body) as { events: ObjectEvent[] }).events;
+          return events.map(({ key, version }) => ({ id, key, etag: version.etag }));
+        });
+        for (const id of plan(messages).deferred) {
+          const own = named.filter((event) => event.id === id);
+          expect(own.some(({ key, etag }) => named.some((one) => one.key === key && one.etag !== etag))).toBe(true);
+        }
       }),
     );
   });
