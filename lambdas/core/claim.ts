@@ -112,7 +112,7 @@ function nextClaim(context: ClaimContext, event: ObjectEvent, current: FileRecor
     ...claim,
     ...kept,
     attempts: current.attempts + 1,
-    deaths: current.status === "PROCESSING" ? current.deaths + (died ? 1 : 0) : 0,
+    deaths: current.status === "PROCESSING" || current.status === "DISCOVERED" ? current.deaths + (died ? 1 : 0) : 0,
     discoveredAtMs: current.discoveredAtMs,
   };
 }

@@ -32,6 +32,9 @@ import {
   type BatchRecord,
   batchItem,
   batchKey,
+  claimRevision,
+  decidedRevision,
+  fileItem,
   fileKey,
   headKey,
   LEFTOVERS_PREFIX,
@@ -129,10 +132,23 @@ async function removeBatch(run: SweepRun, item: LedgerItem): Promise<void> {
   const batch = readBatch(item);
   // A sleeper may have claimed files for the batch after its files were sent again: their events are in nobody's hands.
   await sendAgain(run, await heldFiles(ports, batch, { unclaimedToo: false }));
+  await freeFiles(ports, batch);
   const table = (await wasCommitted(ports, batch)) ? undefined : await ports.catalog.load(run.name);
   const folders = table === undefined ? [] : batchFolders(table.metadata.location, batch.batch);
   for (const folder of folders) await removeUnreached(run, folder, new Set());
   await removeItem(ports.ledger, item.key, item.revision);
+}
+
+/** Once the item is gone nobody can tell any more whether the batch died; so its files are told now. */
+async function freeFiles({ ledger }: SweepPorts, batch: BatchRecord): Promise<void> {
+  const died = (batch.abortedAtMs ?? 0) >= batch.leaseUntilMs;
+  for (const item of await ledger.readMany(fileKeys(batch))) {
+    const file = item && readFile(item);
+    if (file?.batch !== batch.batch || file.status !== "PROCESSING") continue;
+    const deaths = file.deaths + (died && file.batchFiles === 1 ? 1 : 0);
+    const freed = fileItem({ ...file, status: "DISCOVERED", reason: "ABORTED", deaths }, decidedRevision(batch.batch));
+    await writeItem(ledger, freed, claimRevision(batch.batch));
+  }
 }
 
 async function wasCommitted(ports: SweepPorts, batch: BatchRecord): Promise<boolean> {
