@@ -5,6 +5,7 @@
 import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
 import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
 import * as rules from "./config-rules.ts";
+import { DEFAULT_DISCOVERY } from "./discovery/defaults.ts";
 import { LIMITS } from "./environment.ts";
 import type { IngestionId } from "./ids.ts";
 
@@ -105,8 +106,8 @@ function readIngestion(section: Section, landing: readonly BucketConfig[]): Inge
       section.choice("onOverwrite", { values: ["replace", "append", "ignore"], fallback: "replace" }) ?? "replace",
     lineage: section.boolean("lineage", true),
     batch: readBatch(section.section("batch")),
+    discovery: readDiscovery(section.section("discovery")),
   };
-  readDiscovery(section.section("discovery"));
   section.close();
   return ingestion;
 }
@@ -213,10 +214,11 @@ function readBatch(section: Section | undefined): Ingestion["batch"] {
 }
 
 /** Only events find files so far; the other strategies are refused rather than ignored. */
-function readDiscovery(section: Section | undefined): void {
+function readDiscovery(section: Section | undefined): Ingestion["discovery"] {
   const planned = ["full", "incremental_lexical", "incremental_time", "partitioned", "inventory"];
   section?.choice("strategy", { values: ["event_driven"], fallback: "event_driven", planned });
   section?.close(["reconcile", "pattern", "lookback", "every"]);
+  return DEFAULT_DISCOVERY;
 }
 
 /** A landing bucket nobody reads would get no notification, and files in it would wait forever. */

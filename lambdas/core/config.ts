@@ -1,6 +1,7 @@
 // The shape of `moraine.yaml` after validation and defaults: what every part of Moraine reads.
 // Parsing and its messages live in `config-file.ts`; here are only the types.
 
+import type { Listing } from "./discovery/model.ts";
 import type { IngestionId } from "./ids.ts";
 
 export type FormatOptions =
@@ -62,6 +63,20 @@ export interface Ingestion {
   /** Adds `_file_path`, `_file_modified_at`, `_ingested_at` to the table. */
   readonly lineage: boolean;
   readonly batch: { readonly filesMax: number; readonly bytesMax: number };
+  readonly discovery: Discovery;
+}
+
+export interface Discovery {
+  /** false: the bucket sends no events for this ingestion; its files are found by listing alone. */
+  readonly events: boolean;
+  /** How a backfill lists, unless its input names another strategy. */
+  readonly listing: Listing;
+  /** Listings that run by themselves. */
+  readonly schedules: readonly { readonly listing: Listing; readonly everySeconds: number }[];
+  /** LIST requests at once in one function. */
+  readonly concurrency: number;
+  /** Listing functions at once. */
+  readonly functionsMax: number;
 }
 
 export interface BucketConfig {

@@ -11,6 +11,8 @@ export const ENV = {
   ledgerId: "MORAINE_LEDGER_ID",
   intakeQueueUrl: "MORAINE_INTAKE_QUEUE_URL",
   commitQueueUrl: "MORAINE_COMMIT_QUEUE_URL",
+  /** Of the function that lists, and of the load function, which reads it. */
+  backfillQueueUrl: "MORAINE_BACKFILL_QUEUE_URL",
   /** `s3://bucket/prefix` without a slash at the end. */
   warehouseUri: "MORAINE_WAREHOUSE_URI",
   commitIntervalSeconds: "MORAINE_COMMIT_INTERVAL_SECONDS",
@@ -46,6 +48,13 @@ export const METRICS = {
   commitConflicts: "CommitConflicts",
   /** Ledger and table disagree: the table is stopped and somebody is paged. */
   tableCorrupt: "TableCorrupt",
+  /** Objects listed, those sent to be loaded, and those that no event had brought. */
+  filesListed: "FilesListed",
+  filesFound: "FilesFound",
+  filesMissed: "FilesMissed",
+  assumptionsBroken: "AssumptionsBroken",
+  /** Wall time of a run, in seconds (the others are counts). */
+  listingSeconds: "ListingSeconds",
 } as const;
 
 const MINUTE_SECONDS = 60;
@@ -79,6 +88,18 @@ export const LIMITS = {
   sweepEveryMinutes: 5,
   sweepTimeoutSeconds: 4 * MINUTE_SECONDS,
   sweepMemoryMb: 1024,
+
+  discoverTimeoutSeconds: 10 * MINUTE_SECONDS,
+  discoverMemoryMb: 1769,
+  /** What one listing function takes on before it hands the rest back to be spread over more of them. */
+  discoverObjectsMax: 1_000_000,
+  /** Listed files are loaded by at most this many functions at once, whatever live events do. */
+  backfillConcurrencyMax: 10,
+  /** Each names up to `backfillEventsPerMessage` files. */
+  backfillBatchSize: 10,
+  backfillEventsPerMessage: 100,
+  /** A listing that takes longer raises an alarm. */
+  listingSecondsMax: 5 * MINUTE_SECONDS,
 
   /** AWS asks for six times the function's timeout. */
   visibilityPerTimeout: 6,

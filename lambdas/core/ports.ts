@@ -59,6 +59,40 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<{ readonly uri: ObjectUri } & ObjectFacts>;
 }
 
+// ---- listing -------------------------------------------------------------------------------------------------------
+
+export interface ListedObject extends ObjectFacts {
+  readonly key: string;
+}
+
+export interface ListRequest {
+  readonly bucket: string;
+  /** Only keys that begin with it. */
+  readonly prefix: string;
+  /** Only keys (and folders) after this one; "" or absent: from the start of the prefix. */
+  readonly after?: string;
+  /** Folds what lies below the next "/" into one of `folders`. */
+  readonly folded?: boolean;
+}
+
+export interface ListPage {
+  /** At most 1,000 together with `folders`; each in UTF-8 byte order of the key. */
+  readonly objects: readonly ListedObject[];
+  /** Common prefixes, each with its "/". */
+  readonly folders: readonly string[];
+  /** There is more behind the last of them. */
+  readonly truncated: boolean;
+}
+
+/** One ListObjectsV2 request. Throws Throttled-marked Unavailable (`context.throttled`) on 503 SlowDown: the governor decides when to try again. */
+export interface BucketLister {
+  page(request: ListRequest): Promise<ListPage>;
+}
+
+export interface Timer {
+  sleep(ms: number): Promise<void>;
+}
+
 // ---- ledger --------------------------------------------------------------------------------------------------------
 
 export interface LedgerKey {
@@ -117,6 +151,11 @@ export interface Queues {
   sendIntake(bodies: readonly string[]): Promise<void>;
   /** Says that a table has something to commit. Hints with the same `once` within five minutes are delivered once. */
   hintCommit(table: TableName, once: string): Promise<void>;
+}
+
+/** Where found files go: the backfill queue, which never keeps live events waiting. Bodies as `formatIntake` makes them. */
+export interface EventSink {
+  send(bodies: readonly string[]): Promise<void>;
 }
 
 // ---- catalog -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 //   batch   OPEN -> SEALED -> (settled: item removed)    OPEN -> ABORTED -> (swept: item removed)     under its table
 //   head    {seq, intent?}: at most one commit intent is open per table
 //   commit  one per landed commit, for people; leftovers: the same for the sweeper, until its folders are empty
+//   run, active run, cursor (under their ingestion) and shards (under their run): discovery/run-records.ts
 
 import { createHash } from "node:crypto";
 import { assert, type ErrorKind, MoraineError } from "./errors.ts";
@@ -225,7 +226,7 @@ export function decidedRevision(batch: BatchId): Revision {
 
 // ---- items ---------------------------------------------------------------------------------------------------------
 
-type Kind = "file" | "batch" | "head" | "commit" | "leftovers";
+type Kind = "file" | "batch" | "head" | "commit" | "leftovers" | "run" | "active" | "cursor" | "shard";
 
 export function fileItem(file: FileRecord, revision: Revision): LedgerItem {
   assert(file.status !== "SUCCESS" || file.loaded !== undefined, "a SUCCESS file names the version that is loaded");
@@ -287,12 +288,12 @@ export function readLeftovers(item: LedgerItem): LeftoversRecord {
   return readBody<LeftoversRecord>(item, "leftovers", ["table", "seq", "intent", "batches"]);
 }
 
-function bodyOf(kind: Kind, record: object): Record<string, Attribute> {
+export function bodyOf(kind: Kind, record: object): Record<string, Attribute> {
   return { kind, ...(withoutUndefined(record) as Record<string, Attribute>) };
 }
 
 /** Only Moraine writes these items: a wrong kind or a missing attribute is a damaged ledger, not bad input. */
-function readBody<T>(item: LedgerItem, kind: Kind, required: readonly string[]): T {
+export function readBody<T>(item: LedgerItem, kind: Kind, required: readonly string[]): T {
   const missing = required.find((name) => !(name in item.body));
   if (item.body["kind"] !== kind || missing !== undefined) {
     throw new MoraineError("Corrupt", "ledger item is not what its key says", {

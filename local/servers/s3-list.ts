@@ -2,7 +2,8 @@
 // Invariant: pages joined give every key under the prefix exactly once, in UTF-8 byte order, each either as itself or
 // inside one common prefix; the cost of a page is the page, not the bucket (common prefixes are stepped over by a search).
 
-import { compareUtf8, type SortedKeys } from "./sorted-keys.ts";
+import { compareUtf8 } from "../../lambdas/core/discovery/key-order.ts";
+import type { SortedKeys } from "./sorted-keys.ts";
 
 export interface ListQuery {
   readonly prefix: string;

@@ -1,25 +1,10 @@
 // The keys of one bucket in UTF-8 byte order, the order S3 lists in, with cheap inserts at a million keys.
 // Invariant: `chunks` are non-empty, sorted inside and between each other. A flat array would move half a million
-// entries per insert; chunks of at most 1,024 move a few hundred. JavaScript's own order is UTF-16 code units, which
-// differs from UTF-8 for characters beyond U+FFFF: they sort before U+E000..U+FFFF unless corrected.
+// entries per insert; chunks of at most 1,024 move a few hundred.
+
+import { compareUtf8 } from "../../lambdas/core/discovery/key-order.ts";
 
 const CHUNK_KEYS_MAX = 1024;
-
-export function compareUtf8(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at++) {
-    const x = a.charCodeAt(at);
-    const y = b.charCodeAt(at);
-    if (x !== y) return weight(x) - weight(y);
-  }
-  return a.length - b.length;
-}
-
-/** Moves surrogates above the rest of the basic plane, which makes code units sort like code points. */
-function weight(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
-}
 
 export class SortedKeys {
   readonly #chunks: string[][] = [];

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { draftField } from "../../lambdas/adapters/converter/types.ts";
 import type { FormatOptions, Ingestion } from "../../lambdas/core/config.ts";
+import { DEFAULT_DISCOVERY } from "../../lambdas/core/discovery/defaults.ts";
 import { currentSchema } from "../../lambdas/core/iceberg/metadata.ts";
 import type { DraftField } from "../../lambdas/core/iceberg/types.ts";
 import type { IngestionId } from "../../lambdas/core/ids.ts";
@@ -56,6 +57,7 @@ export function ingestionOf({ name, format = NDJSON, partitionBy = [], hints = {
     onOverwrite: "replace",
     lineage: true,
     batch: { filesMax: 100, bytesMax: 1e9 },
+    discovery: DEFAULT_DISCOVERY,
   };
 }
 

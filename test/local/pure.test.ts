@@ -2,11 +2,12 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { compareUtf8 } from "../../lambdas/core/discovery/key-order.ts";
 import { random } from "../../local/faults.ts";
 import { nextFiring, parseSchedule } from "../../local/schedule.ts";
 import { encodeEventKey } from "../../local/servers/s3-events.ts";
 import { parseXml, renderXml } from "../../local/servers/s3-xml.ts";
-import { compareUtf8, SortedKeys } from "../../local/servers/sorted-keys.ts";
+import { SortedKeys } from "../../local/servers/sorted-keys.ts";
 import { type Json, resolveValue, type Scope } from "../../local/template.ts";
 
 describe("sorted keys", () => {

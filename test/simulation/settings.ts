@@ -2,6 +2,7 @@
 // snapshots expire within a run.
 
 import type { Ingestion, OverwritePolicy } from "../../lambdas/core/config.ts";
+import { DEFAULT_DISCOVERY } from "../../lambdas/core/discovery/defaults.ts";
 import type { IngestionId } from "../../lambdas/core/ids.ts";
 import type { Settings } from "../../lambdas/core/settings.ts";
 import { BUCKET } from "./landing.ts";
@@ -47,5 +48,6 @@ function ingestionOf(id: string, onOverwrite: OverwritePolicy): Ingestion {
     onOverwrite,
     lineage: true,
     batch: { filesMax: 4, bytesMax: 1_000_000 },
+    discovery: DEFAULT_DISCOVERY,
   };
 }

@@ -57,6 +57,13 @@ describe("defaults", () => {
           onOverwrite: "replace",
           lineage: true,
           batch: { filesMax: 1000, bytesMax: 1_073_741_824 },
+          discovery: {
+            events: true,
+            listing: { strategy: "full" },
+            schedules: [],
+            concurrency: 32,
+            functionsMax: 8,
+          },
         },
       ],
     });

@@ -3,6 +3,7 @@
 
 import { type CommitPorts, type CommitReport, commitTable } from "../../../lambdas/core/commit.ts";
 import type { Ingestion, OverwritePolicy } from "../../../lambdas/core/config.ts";
+import { DEFAULT_DISCOVERY } from "../../../lambdas/core/discovery/defaults.ts";
 import { formatIntake, type ObjectEvent } from "../../../lambdas/core/events.ts";
 import { PointerCatalog } from "../../../lambdas/core/iceberg/pointer-catalog.ts";
 import { type IngestionId, objectUri, type TableName, tableIdOf } from "../../../lambdas/core/ids.ts";
@@ -68,6 +69,7 @@ export function ingestionOf(
     onOverwrite: "replace",
     lineage: true,
     batch: { filesMax: 1000, bytesMax: 1_000_000_000 },
+    discovery: DEFAULT_DISCOVERY,
     ...changes,
   };
 }
