@@ -48,6 +48,13 @@ export class Loader extends Construct {
         reportBatchItemFailures: true,
       }),
     );
+    this.code.function.addEventSource(
+      new SqsEventSource(props.intake.backfill, {
+        batchSize: LIMITS.backfillBatchSize,
+        maxConcurrency: LIMITS.backfillConcurrencyMax,
+        reportBatchItemFailures: true,
+      }),
+    );
     this.#grant(props);
   }
 

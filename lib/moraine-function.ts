@@ -1,4 +1,4 @@
-// What the three functions share: runtime, role, log group, environment. A role starts with nothing but its own log group;
+// What the functions share: runtime, role, log group, environment. A role starts with nothing but its own log group;
 // each construct adds exactly what its handler calls.
 
 import { Duration, RemovalPolicy, Size, Stack } from "aws-cdk-lib";

@@ -16,7 +16,7 @@ import { createRouter } from "../core/routing.ts";
 const runtime = createRuntime(import.meta.dirname);
 const ports = { ...runtime.ports, converter: startConverter() };
 const route = createRouter(runtime.config.ingestions);
-const redelivery = runtime.redelivery(process.env[ENV.intakeQueueUrl]);
+const QUEUE_URLS = [process.env[ENV.intakeQueueUrl] ?? "", process.env[ENV.backfillQueueUrl] ?? ""];
 
 function startConverter(): DuckDbConverter {
   const workDir = join(tmpdir(), "moraine-load");
@@ -44,7 +44,13 @@ export async function handler(event: SQSEvent, context: Context): Promise<SQSBat
   const deadlineMs = startedMs + context.getRemainingTimeInMillis() / 2;
   const report = await load({ ports, settings: runtime.settings, route, deadlineMs }, messages);
   publish(report, messages.length, ports.clock.now() - startedMs);
-  return returnMessages(redelivery, event.Records, new Set(report.retry));
+  return returnMessages(runtime.redelivery(queueUrlOf(event)), event.Records, new Set(report.retry));
+}
+
+/** Live events and what listings found come from queues of their own, one of them per invocation. */
+function queueUrlOf({ Records }: SQSEvent): string | undefined {
+  const name = Records[0]?.eventSourceARN.split(":").at(-1);
+  return QUEUE_URLS.find((url) => url.endsWith(`/${name}`));
 }
 
 function publish(report: LoadReport, messages: number, durationMs: number): void {
