@@ -25,7 +25,8 @@ ingestions:
 `;
 
 let stack: Synthesized;
-let definition: { States: Record<string, { [name: string]: Json }> };
+let definition: { readonly States: Readonly<Record<string, { [name: string]: Json }>> };
+const state = (name: string) => definition.States[name] as { [name: string]: Json };
 beforeAll(async () => {
   stack = await synthesize(YAML);
   const { DefinitionString } = only(stack, "AWS::StepFunctions::StateMachine", "Discovery").Properties;
@@ -45,13 +46,13 @@ test("a listing function that dies fails no run: what it left is gathered into t
 
 test("every step after the beginning gives the ingestion free when it fails", () => {
   for (const name of ["Plan", "ListShards", "Gather", "Finish"]) {
-    const [caught] = definition.States[name]?.["Catch"] as { ErrorEquals: string[]; Next: string }[];
+    const [caught] = state(name)["Catch"] as { ErrorEquals: string[]; Next: string }[];
     expect(caught).toMatchObject({ ErrorEquals: ["States.ALL"], Next: "GiveUp" });
   }
 });
 
 test("a wrong input is not tried again", () => {
-  const [first] = definition.States["Begin"]?.["Retry"] as { ErrorEquals: string[]; MaxAttempts: number }[];
+  const [first] = state("Begin")["Retry"] as { ErrorEquals: string[]; MaxAttempts: number }[];
   expect(first).toEqual({ ErrorEquals: ["Moraine.Invalid", "Moraine.Corrupt"], MaxAttempts: 0 });
 });
 
