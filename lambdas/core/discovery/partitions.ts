@@ -74,6 +74,29 @@ export function partitionsBetween(pattern: PartitionPattern, fromMs: number, toM
   return paths;
 }
 
+/**
+ * The same partitions, neighbours of one folder joined: between `…/07` and `…/12` there is next to nothing but partitions, so one
+ * listing from the first to the last is cheaper than one for each. Numbers without leading zeros are not in order: never joined.
+ */
+export function partitionRuns(
+  pattern: PartitionPattern,
+  fromMs: number,
+  toMs: number,
+): readonly { readonly first: string; readonly last: string }[] {
+  const at = pattern.pieces.findIndex((piece) => "unit" in piece && piece.unit === pattern.unit);
+  const finest = pattern.pieces[at];
+  const padded = finest !== undefined && "unit" in finest && finest.padded;
+  const parent = { ...pattern, pieces: pattern.pieces.slice(0, at) };
+  const runs: { first: string; last: string; parent: string }[] = [];
+  for (let ms = startOfUnit(fromMs, pattern.unit); ms < toMs; ms = startOfNext(ms, pattern.unit)) {
+    const here = { path: partitionPath(pattern, ms), parent: partitionPath(parent, ms) };
+    const run = runs.at(-1);
+    if (padded && run?.parent === here.parent) run.last = here.path;
+    else runs.push({ first: here.path, last: here.path, parent: here.parent });
+  }
+  return runs.map(({ first, last }) => ({ first, last }));
+}
+
 /** From the look-back to the end of the next partition: writers' clocks run ahead, and some write local time. */
 export function lookbackWindow(
   pattern: PartitionPattern,
