@@ -1,5 +1,6 @@
 // The landing buckets and their notifications into the intake queue. S3 refuses two rules of one bucket whose prefixes
 // overlap, so ingestions are covered by the fewest prefixes that contain them all; the loader routes by the exact ones.
+// Where files are found by listing alone, the bucket gets no rule.
 // A bucket that was there before must have no foreign ObjectCreated rule on an overlapping prefix: S3 would refuse ours.
 
 import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
@@ -66,10 +67,10 @@ export class Landing extends Construct {
   }
 }
 
-/** Prefixes of which none contains another and which together contain every ingestion of the bucket. */
+/** Prefixes of which none contains another and which together contain every ingestion of the bucket that events bring files to. */
 export function notificationPrefixes(config: MoraineConfig, bucket: string): readonly string[] {
   const wanted = config.ingestions
-    .filter((ingestion) => ingestion.source.bucket === bucket)
+    .filter((ingestion) => ingestion.source.bucket === bucket && ingestion.discovery.events)
     .map((ingestion) => beforeUnsafe(ingestion.source.prefix))
     .sort();
   const covering: string[] = [];

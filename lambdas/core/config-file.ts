@@ -3,9 +3,9 @@
 // never do: they read the validated result, which differs only in the buckets' names (`resolve-buckets.ts`).
 
 import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
+import { readDiscovery } from "./config-discovery.ts";
 import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
 import * as rules from "./config-rules.ts";
-import { DEFAULT_DISCOVERY } from "./discovery/defaults.ts";
 import { LIMITS } from "./environment.ts";
 import type { IngestionId } from "./ids.ts";
 
@@ -211,14 +211,6 @@ function readBatch(section: Section | undefined): Ingestion["batch"] {
   };
   section?.close();
   return batch;
-}
-
-/** Only events find files so far; the other strategies are refused rather than ignored. */
-function readDiscovery(section: Section | undefined): Ingestion["discovery"] {
-  const planned = ["full", "incremental_lexical", "incremental_time", "partitioned", "inventory"];
-  section?.choice("strategy", { values: ["event_driven"], fallback: "event_driven", planned });
-  section?.close(["reconcile", "pattern", "lookback", "every"]);
-  return DEFAULT_DISCOVERY;
 }
 
 /** A landing bucket nobody reads would get no notification, and files in it would wait forever. */

@@ -57,6 +57,13 @@ export interface Choice<T extends string> {
   readonly planned?: readonly string[];
 }
 
+export interface DurationRange {
+  readonly fallback: number;
+  readonly min: number;
+  readonly max: number;
+  readonly required?: boolean;
+}
+
 export class Section {
   readonly place: Place;
   readonly #source: Source;
@@ -125,9 +132,9 @@ export class Section {
     return fallback;
   }
 
-  /** `30s`, `15m`, `12h`, `7d`, in seconds. */
-  duration(key: string, { fallback, min, max }: { fallback: number; min: number; max: number }): number {
-    const node = this.#get(key, false);
+  /** `30s`, `15m`, `12h`, `7d`, in seconds. Required: `fallback` stands in after the complaint. */
+  duration(key: string, { fallback, min, max, required = false }: DurationRange): number {
+    const node = this.#get(key, required);
     if (node === undefined) return fallback;
     const seconds = isScalar(node) && typeof node.value === "string" ? parseDuration(node.value) : undefined;
     if (seconds !== undefined && seconds >= min && seconds <= max) return seconds;
@@ -164,6 +171,15 @@ export class Section {
   section(key: string): Section | undefined {
     const node = this.#get(key, false);
     return node === undefined ? undefined : new Section(this.#source, { node, path: this.#pathOf(key) });
+  }
+
+  /** One mapping, or a list of them. */
+  sections(key: string): readonly Section[] {
+    const node = this.#get(key, false);
+    if (node === undefined) return [];
+    return isSeq(node)
+      ? this.list(key).map((place) => new Section(this.#source, place))
+      : [new Section(this.#source, { node, path: this.#pathOf(key) })];
   }
 
   requiredSection(key: string): Section | undefined {

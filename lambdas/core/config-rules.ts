@@ -4,6 +4,7 @@
 import picomatch from "picomatch";
 import type { Ingestion } from "./config.ts";
 import { type Check, shown } from "./config-reader.ts";
+import { readPattern } from "./discovery/partitions.ts";
 
 function pattern(expression: RegExp, what: string, remedy: string): Check {
   return (text) => (expression.test(text) ? undefined : `${shown(text)} is no ${what}; ${remedy}`);
@@ -51,6 +52,17 @@ export const checkLocation = pattern(
   "table location",
   "write s3://bucket/folder, without / at the end",
 );
+
+export const checkInventoryLocation = pattern(
+  /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[^/]+(\/[^/]+)*\/?$/,
+  "inventory location",
+  "write s3://bucket/prefix/source-bucket/inventory-id, the folder that holds its dated folders",
+);
+
+export const checkPartitionPattern: Check = (text) => {
+  const { complaint } = readPattern(text);
+  return complaint === undefined ? undefined : `${shown(text)} ${complaint}`;
+};
 
 export const checkGlob: Check = (text) => {
   if (text === "") return "is empty; write a glob such as **/*.csv";

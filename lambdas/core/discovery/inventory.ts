@@ -1,5 +1,6 @@
 // S3 Inventory: finding the newest report, and its files as streams of listed objects, never whole in memory.
 
+import type { ObjectUri } from "../ids.ts";
 import type { ListedObject, ObjectStore } from "../ports.ts";
 import type { InventoryFile } from "./model.ts";
 
@@ -7,6 +8,7 @@ export interface InventoryReport {
   readonly files: readonly InventoryFile[];
   readonly sourceBucket: string;
   readonly createdAtMs: number;
+  readonly manifest: ObjectUri;
 }
 
 /** The newest complete report below `location`. Throws Invalid with the remedy: none there, ORC, a column missing. */

@@ -69,7 +69,7 @@ export interface InventoryFile {
 
 /** What a run lists and what it leaves out; times in epoch milliseconds. All of it is optional in a run's input. */
 export interface Scope {
-  /** Below the ingestion's prefix: a longer start of the key. */
+  /** Start of the key, from the bucket's root; begins with the ingestion's prefix. */
   readonly prefix?: string;
   /** Globs over the key below the ingestion's prefix, besides the ingestion's own. */
   readonly include?: readonly string[];
@@ -89,6 +89,8 @@ export interface RunInput {
   /** Resolved: the ingestion's own listing unless the input names another strategy. */
   readonly listing: Listing;
   readonly scope: Scope;
+  /** partitioned: the partitions with an instant of fromMs <= t < toMs, instead of the look-back. */
+  readonly window?: { readonly fromMs: number; readonly toMs: number };
   /** Counts and checks; sends nothing, remembers nothing but the run itself. */
   readonly dryRun: boolean;
   /** Asks the ledger about every file, whatever the seen manifest says. */

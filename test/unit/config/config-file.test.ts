@@ -152,16 +152,6 @@ describe("errors", () => {
       '6: ingestions[0].schema.policy: "hold" is not available yet; use evolve',
     ],
     [
-      "a discovery not built yet",
-      SMALLEST + line("discovery: { strategy: full }"),
-      '6: ingestions[0].discovery.strategy: "full" is not available yet; use event_driven',
-    ],
-    [
-      "reconciliation, not built yet",
-      SMALLEST + line("discovery: { reconcile: { every: 1d } }"),
-      "6: ingestions[0].discovery.reconcile: is not available yet; remove it",
-    ],
-    [
       "replace without lineage",
       `${SMALLEST}${line("onOverwrite: replace")}${line("lineage: false")}`,
       "6: ingestions[0].onOverwrite: replace finds the old rows by _file_path; set lineage: true, or onOverwrite to append or ignore",
