@@ -4,10 +4,12 @@
 
 import { asLoaded, decideFile } from "./claim.ts";
 import { mapLimit } from "./concurrency.ts";
+import type { FormatOptions } from "./config.ts";
 import { isKind, MoraineError } from "./errors.ts";
 import { objectUri } from "./ids.ts";
 import type { Task } from "./load-plan.ts";
-import type { Clock, Conversion, Ledger, ObjectStore, SourceFailure } from "./ports.ts";
+import { needsBody } from "./object-rows.ts";
+import type { Clock, Conversion, Ledger, ObjectStore, Source, SourceFailure } from "./ports.ts";
 import type { FileRecord, StagedFile } from "./records.ts";
 import type { Settings } from "./settings.ts";
 
@@ -57,17 +59,21 @@ export class BatchWork {
     return this.#claimed.flatMap(({ task }, index) => (this.#outcomes.has(task) ? [] : [index]));
   }
 
-  /** What was claimed is what is read: If-Match. */
-  async fetch(conversion: Conversion, index: number): Promise<void> {
-    const { file } = this.#at(index);
-    const uri = objectUri(file.bucket, file.key);
+  /** What was claimed is what is read: If-Match. What the format does not want to read is taken as it was claimed. */
+  async fetch(conversion: Conversion, format: FormatOptions, index: number): Promise<void> {
+    const { bucket, key, version } = this.#at(index).file;
+    const { etag, versionId, sizeBytes, timeMs } = version;
+    const uri = objectUri(bucket, key);
+    const claimed = { index, uri, etag, ...(versionId === undefined ? {} : { versionId }) };
     try {
-      const got = await this.#ports.store.get(uri, { ifMatch: file.version.etag });
+      if (!needsBody(format, sizeBytes)) {
+        return await this.#add(conversion, { ...claimed, sizeBytes, lastModifiedMs: timeMs }, undefined);
+      }
+      const got = await this.#ports.store.get(uri, { ifMatch: etag });
       if (got.kind !== "found") return await this.#skip(index, got.kind);
       this.#modifiedMs.set(index, got.lastModifiedMs);
-      const source = { index, uri, sizeBytes: got.sizeBytes, lastModifiedMs: got.lastModifiedMs };
-      const failure = await conversion.add(source, got.body);
-      if (failure !== undefined) await this.fail([failure]);
+      const read = { ...claimed, sizeBytes: got.sizeBytes, lastModifiedMs: got.lastModifiedMs };
+      await this.#add(conversion, read, got.body);
     } catch (error) {
       if (isKind(error, "Rejected")) {
         await this.fail([{ index, reason: "UNREADABLE_OBJECT", message: error.message }]);
@@ -77,6 +83,11 @@ export class BatchWork {
         throw error;
       }
     }
+  }
+
+  async #add(conversion: Conversion, source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+    const failure = await conversion.add(source, body);
+    if (failure !== undefined) await this.fail([failure]);
   }
 
   async fail(failures: readonly SourceFailure[]): Promise<void> {
