@@ -58,6 +58,25 @@ test("the row is of the version that the event named, also when the object is go
   expect((await harness.file("orders/2"))?.version).toEqual(changed.version);
 });
 
+test("an older version that only a listing of the same second names never replaces the newer row", async () => {
+  const harness = harnessOf(METADATA);
+  const { version, ...object } = await harness.put("orders/1", "a");
+  const newer = await harness.put("orders/1", "b");
+  const { sequencer: _, ...listed } = version;
+  await harness.load([newer]);
+  await harness.commit();
+  expect((await harness.load([{ ...object, version: listed }])).outcomes).toMatchObject({ skipped: 1, loaded: 0 });
+  expect(await harness.file("orders/1")).toMatchObject({ status: "SUCCESS", version: { etag: newer.version.etag } });
+  // And the newer one, listed after the older one was registered, is taken: one GET told both times.
+  const other = harnessOf(METADATA);
+  const first = await other.put("orders/1", "a");
+  const second = await other.put("orders/1", "b");
+  const { sequencer: __, ...later } = second.version;
+  await other.load([first]);
+  await other.commit();
+  expect((await other.load([{ ...second, version: later }])).outcomes).toMatchObject({ loaded: 1 });
+});
+
 test.each([
   ["replace", 1],
   ["append", 2],
