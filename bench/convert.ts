@@ -61,6 +61,7 @@ async function conversion(
   const source: Source = {
     index: 0,
     uri: objectUri("bench", path),
+    etag: "",
     sizeBytes: (await stat(path)).size,
     lastModifiedMs: 0,
   };

@@ -44,7 +44,13 @@ async function* bodyOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 async function addAll(conversion: Conversion, bodies: readonly Uint8Array[]): Promise<void> {
   await mapLimit(bodies, 16, async (bytes, index) => {
-    const source = { index, uri: objectUri("bench", String(index)), sizeBytes: bytes.length, lastModifiedMs: 0 };
+    const source = {
+      index,
+      uri: objectUri("bench", String(index)),
+      etag: "",
+      sizeBytes: bytes.length,
+      lastModifiedMs: 0,
+    };
     const failure = await conversion.add(source, bodyOf(bytes));
     if (failure !== undefined) throw new Error(failure.message);
   });

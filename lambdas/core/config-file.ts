@@ -129,13 +129,29 @@ function readSource(section: Section | undefined, landing: readonly BucketConfig
 
 function readFormat(section: Section | undefined): FormatOptions {
   const type = section?.choice("type", {
-    values: ["csv", "tsv", "ndjson", "json", "parquet"],
-    planned: ["avro", "metadata", "binary", "orc", "xml"],
+    values: ["csv", "tsv", "ndjson", "json", "parquet", "metadata", "binary"],
+    planned: ["avro", "orc", "xml"],
   });
   if (section === undefined || type === undefined) return { type: "ndjson" };
-  const format = type === "csv" || type === "tsv" ? readDelimited(section, type) : readSelfDescribing(section, type);
+  const format = readOptions(section, type);
   section.close();
   return format;
+}
+
+function readOptions(section: Section, type: FormatOptions["type"]): FormatOptions {
+  if (type === "csv" || type === "tsv") return readDelimited(section, type);
+  return type === "metadata" || type === "binary" ? readObject(section, type) : readSelfDescribing(section, type);
+}
+
+function readObject(section: Section, type: "metadata" | "binary"): FormatOptions {
+  const pathDate = section.optionalString("pathDate", rules.checkPathDatePattern);
+  const dated = pathDate === undefined ? {} : { pathDate };
+  if (type === "metadata") return { type, ...dated };
+  return {
+    type,
+    contentBytesMax: section.integer("contentBytesMax", { fallback: MIB, min: 1, max: 16 * MIB }),
+    ...dated,
+  };
 }
 
 function readDelimited(section: Section, type: "csv" | "tsv"): FormatOptions {

@@ -4,6 +4,7 @@
 
 import type { Ingestion } from "./config.ts";
 import { type ObjectEvent, parseIntake } from "./events.ts";
+import { needsBody } from "./object-rows.ts";
 import type { Router } from "./routing.ts";
 import type { Settings } from "./settings.ts";
 import { isLater } from "./versions.ts";
@@ -87,7 +88,8 @@ function cutBatches(tasks: readonly Task[], settings: Settings): PlannedBatch[] 
     const company = companyMax(task);
     // The key stands in the batch item twice: among the files intended and among those staged, with some facts that deflate badly.
     const keyBytes = 2 * Buffer.byteLength(task.event.key) + 160;
-    const bytes = task.event.version.sizeBytes;
+    const { sizeBytes } = task.event.version;
+    const bytes = needsBody(task.ingestion.format, sizeBytes) ? sizeBytes : 0;
     const open = batches.findLast((batch) => batch.ingestion === task.ingestion && batch.company === company);
     const fits =
       open !== undefined &&

@@ -152,7 +152,7 @@ async function loadClaimed(
   });
   try {
     const work = new BatchWork(ports, settings, claimed, outcomes);
-    const fetchOne = (_: ClaimedTask, index: number) => work.fetch(conversion, index);
+    const fetchOne = (_: ClaimedTask, index: number) => work.fetch(conversion, ingestion.format, index);
     await spans.time("fetch", () => mapLimit(claimed, settings.parallelism, fetchOne));
     if (work.open.length === 0) return undefined;
     const prepared = await spans.time("inspect", () => prepareTable(ports, settings, ingestion, conversion));

@@ -13,6 +13,8 @@ import { type CopiedFile, type WriteTarget, writeDataFiles } from "./write.ts";
 /** Many small sources go through a table, which is cheaper than reading them again to count their rows. */
 const STAGE = "moraine_stage";
 const STAGED_BYTES_MAX = 128 * 1024 * 1024;
+/** Lineage that comes of the source and not of its rows. */
+const JOINED: ReadonlySet<string> = new Set([LINEAGE_FILE_PATH, LINEAGE_FILE_MODIFIED_AT]);
 
 export interface Attempt {
   readonly target: WriteTarget;
@@ -35,7 +37,8 @@ export async function attempt(
   const target = { session, directory, schema, spec, targetFileSizeBytes: job.targetFileSizeBytes, inputBytes };
   const selects = schema.fields.length === 0 ? [] : await reader.selects(sources, schema);
   if (selects.length === 0) return { target, files: [], sources, counts: new Map() };
-  const rows = rowsOf(selects, sources, schema, job.ingestedAtMs);
+  const joined = reader.fillsLineage !== true && schema.fields.some(({ name }) => JOINED.has(name));
+  const rows = rowsOf(selects, joined ? sources : undefined, schema, job.ingestedAtMs);
   const columns = schema.fields.map(({ name }) => ident(name)).join(", ");
   const staged = sources.length > 1 && inputBytes <= STAGED_BYTES_MAX && !hasPath(schema);
   try {
@@ -58,34 +61,28 @@ function hasPath(schema: Schema): boolean {
   return schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH);
 }
 
-/** All rows: the schema's columns with lineage filled in and required columns checked, then FILE_COLUMN. */
+/** All rows: the schema's columns with lineage filled in (of `joined`) and required columns checked, then FILE_COLUMN. */
 function rowsOf(
   selects: readonly string[],
-  sources: readonly SpooledSource[],
+  joined: readonly SpooledSource[] | undefined,
   schema: Schema,
   ingestedAtMs: number,
 ): string {
-  const columns = schema.fields.map((field) => `${columnValue(field, ingestedAtMs)} AS ${ident(field.name)}`);
-  const rows = sources.map(({ source, path }) => {
-    return `(${literal(path)}, ${literal(source.uri)}, make_timestamptz(${Math.trunc(source.lastModifiedMs) * 1000}))`;
-  });
+  const lineage = joined === undefined ? "r" : "s";
+  const columns = schema.fields.map((field) => `${columnValue(field, lineage, ingestedAtMs)} AS ${ident(field.name)}`);
   const from = `(${selects.join(" UNION ALL ")}) AS r`;
   columns.push(`r.${FILE_COLUMN}`);
-  const wanted = schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH || name === LINEAGE_FILE_MODIFIED_AT);
-  if (!wanted) return `SELECT ${columns.join(", ")} FROM ${from}`;
-  const join = `JOIN (VALUES ${rows.join(", ")}) AS s(path, uri, modified) ON r.${FILE_COLUMN} = s.path`;
+  if (joined === undefined) return `SELECT ${columns.join(", ")} FROM ${from}`;
+  const rows = joined.map(({ source, path }) => {
+    return `(${literal(path)}, ${literal(source.uri)}, make_timestamptz(${Math.trunc(source.lastModifiedMs) * 1000}))`;
+  });
+  const join = `JOIN (VALUES ${rows.join(", ")}) AS s(path, ${LINEAGE_FILE_PATH}, ${LINEAGE_FILE_MODIFIED_AT}) ON r.${FILE_COLUMN} = s.path`;
   return `SELECT ${columns.join(", ")} FROM ${from} ${join}`;
 }
 
-function columnValue(field: NestedField, ingestedAtMs: number): string {
-  switch (field.name) {
-    case LINEAGE_FILE_PATH:
-      return "s.uri";
-    case LINEAGE_FILE_MODIFIED_AT:
-      return "s.modified";
-    case LINEAGE_INGESTED_AT:
-      return `make_timestamptz(${Math.trunc(ingestedAtMs) * 1000})`;
-  }
+function columnValue(field: NestedField, lineage: "r" | "s", ingestedAtMs: number): string {
+  if (field.name === LINEAGE_INGESTED_AT) return `make_timestamptz(${Math.trunc(ingestedAtMs) * 1000})`;
+  if (JOINED.has(field.name)) return `${lineage}.${field.name}`;
   const column = `r.${ident(field.name)}`;
   if (!field.required) return column;
   const refused = `error(${literal(NULL_IN + Buffer.from(field.name).toString("hex"))})`;
