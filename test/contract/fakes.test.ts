@@ -1,10 +1,12 @@
 // The contracts against the fakes: what a test on fakes proves holds for the real services as far as these suites go.
 
 import { ManualClock } from "../fakes/manual-clock.ts";
+import { MemoryEventSink } from "../fakes/memory-event-sink.ts";
 import { MemoryLedger } from "../fakes/memory-ledger.ts";
 import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import { MemoryPointer } from "../fakes/memory-pointer.ts";
 import { MemoryQueues } from "../fakes/memory-queues.ts";
+import { eventSinkContract } from "./event-sink.contract.ts";
 import { ledgerContract } from "./ledger.contract.ts";
 import { objectStoreContract } from "./object-store.contract.ts";
 import { pointerContract } from "./pointer.contract.ts";
@@ -29,4 +31,9 @@ queuesContract("memory", async () => {
     takeHints: async () => queues.hints.splice(0),
     close,
   };
+});
+
+eventSinkContract("memory", async () => {
+  const sink = new MemoryEventSink();
+  return { sink, take: async () => sink.bodies.splice(0), close };
 });
