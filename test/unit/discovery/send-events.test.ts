@@ -35,7 +35,7 @@ describe("found files", () => {
       }),
       { numRuns: 30 },
     );
-  });
+  }, 30_000);
 
   test("with keys of a kilobyte of emoji fill more messages: each grows threefold on its way", async () => {
     const { context, sink } = setUpCheck();
