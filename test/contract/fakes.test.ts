@@ -2,11 +2,13 @@
 
 import type { ObjectUri } from "../../lambdas/core/ids.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
+import { MemoryEventSink } from "../fakes/memory-event-sink.ts";
 import { MemoryLedger } from "../fakes/memory-ledger.ts";
 import { MemoryLister, SequenceLister } from "../fakes/memory-lister.ts";
 import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import { MemoryPointer } from "../fakes/memory-pointer.ts";
 import { MemoryQueues } from "../fakes/memory-queues.ts";
+import { eventSinkContract } from "./event-sink.contract.ts";
 import { ledgerContract } from "./ledger.contract.ts";
 import { listerContract } from "./lister.contract.ts";
 import { objectStoreContract } from "./object-store.contract.ts";
@@ -40,4 +42,9 @@ queuesContract("memory", async () => {
     takeHints: async () => queues.hints.splice(0),
     close,
   };
+});
+
+eventSinkContract("memory", async () => {
+  const sink = new MemoryEventSink();
+  return { sink, take: async () => sink.bodies.splice(0), close };
 });
