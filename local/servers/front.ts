@@ -13,7 +13,7 @@ import { ServiceError, sendServiceError } from "./json-protocol.ts";
 import { routeS3 } from "./s3-route.ts";
 import { renderXml } from "./s3-xml.ts";
 
-export type ServiceName = "S3" | "SQS" | "DynamoDB" | "Glue";
+export type ServiceName = "S3" | "SQS" | "DynamoDB" | "Glue" | "StepFunctions";
 export type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 export interface Caller {
@@ -42,6 +42,7 @@ const TARGETS: Readonly<Record<string, ServiceName>> = {
   DynamoDB_20120810: "DynamoDB",
   AWSGlue: "Glue",
   AmazonSQS: "SQS",
+  AWSStepFunctions: "StepFunctions",
 };
 
 export async function openFront(options: FrontOptions): Promise<Front> {
