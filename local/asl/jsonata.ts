@@ -52,14 +52,18 @@ async function evaluate(text: string, bindings: Bindings, field: string): Promis
     throw queryError(`${which} threw an error during evaluation. ${messageOf(error)}`);
   }
   if (result === undefined) throw queryError(`${which} returned nothing (undefined).`);
-  const json = JSON.stringify(result);
-  if (json === undefined || isFunction(result)) throw queryError(`${which} returned an unsupported result type.`);
-  return JSON.parse(json) as Json;
+  try {
+    return JSON.parse(JSON.stringify(result, onlyJson)) as Json;
+  } catch (error) {
+    throw queryError(`${which} returned an unsupported result type. ${messageOf(error)}`);
+  }
 }
 
-function isFunction(result: unknown): boolean {
-  const marks = result as { _jsonata_function?: boolean; _jsonata_lambda?: boolean } | null;
-  return typeof result === "function" || marks?._jsonata_function === true || marks?._jsonata_lambda === true;
+/** JSONata's own functions are objects, and some would pass for JSON. */
+function onlyJson(_: string, value: unknown): unknown {
+  const marks = value as { _jsonata_function?: boolean; _jsonata_lambda?: boolean } | null | undefined;
+  if (typeof value !== "function" && marks?._jsonata_function !== true && marks?._jsonata_lambda !== true) return value;
+  throw new Error("a function is no JSON");
 }
 
 function queryError(cause: string): StatesError {
