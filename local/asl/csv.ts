@@ -14,6 +14,7 @@ export const CSV_DELIMITERS: Readonly<Record<string, string>> = {
 export function parseCsv(text: string, delimiter: string, header?: readonly string[]): Record<string, string>[] {
   const rows = rowsOf(text.replace(/^\uFEFF/, ""), delimiter);
   const names = header ?? rows.shift() ?? [];
+  if (new Set(names).size < names.length) throw new Error("CSV headers cannot contain duplicates.");
   return rows.map((row) => Object.fromEntries(names.map((name, n) => [name, row[n] ?? ""])));
 }
 

@@ -5,7 +5,7 @@
 import type { Json } from "../template.ts";
 import type { MapState } from "./definition.ts";
 import { Execution } from "./execution.ts";
-import { byteLength, checkPayload, Ended, PAYLOAD_BYTES_MAX, StatesError } from "./failure.ts";
+import { byteLength, checkPayload, Ended, errorFields, PAYLOAD_BYTES_MAX, StatesError } from "./failure.ts";
 import { batchItems, type ChildInput } from "./item-batcher.ts";
 import { readItems } from "./item-reader.ts";
 import { itemsOf, selectItem } from "./map-items.ts";
@@ -18,24 +18,31 @@ const CONCURRENCY_MAX = 10_000;
 const EXPRESS_SECONDS_MAX = 300;
 
 export async function runDistributedMap(visit: Visit<MapState>): Promise<Json> {
-  const { scope } = visit;
+  const { scope, state } = visit;
+  // A reader is asked only within the map run; until then it gives no items.
+  const items = state.ItemReader === undefined ? await itemsOf(visit) : [];
+  const started = { length: items.length };
+  scope.execution.history.add(scope.trail, "MapStateStarted", "mapStateStartedEventDetails", started);
   const mapRun = await openMapRun(visit);
+  const { history } = scope.execution;
   const note = (kind: string, details: Readonly<Record<string, unknown>> = {}) =>
-    scope.execution.history.add(scope.trail, `MapRun${kind}`, `mapRun${kind}EventDetails`, details);
+    history.add(scope.trail, `MapRun${kind}`, `mapRun${kind}EventDetails`, details);
   const end = (status: MapRun["status"]) => {
     mapRun.status = status;
     mapRun.stopMs = scope.world.now();
   };
   note("Started", { mapRunArn: mapRun.facts.arn });
   try {
-    const output = await runChildren(visit, mapRun);
+    const output = await runChildren(visit, mapRun, items);
     end("SUCCEEDED");
     note("Succeeded");
+    history.add(scope.trail, "MapStateSucceeded");
     return output;
   } catch (failure) {
     end(failure instanceof StatesError ? "FAILED" : "ABORTED");
-    if (failure instanceof StatesError) note("Failed", { error: failure.error, cause: failure.message });
+    if (failure instanceof StatesError) note("Failed", errorFields(failure));
     else note("Aborted");
+    history.add(scope.trail, failure instanceof StatesError ? "MapStateFailed" : "MapStateAborted");
     throw failure;
   }
 }
@@ -45,11 +52,13 @@ async function openMapRun(visit: Visit<MapState>): Promise<MapRun> {
   const { machine, arn: executionArn } = scope.execution.facts;
   const label = state.Label ?? name.replace(/[^A-Za-z0-9_-]/g, "").slice(0, 40);
   const prefix = machine.arn.replace(":stateMachine:", ":mapRun:");
-  const number = (field: "ToleratedFailurePercentage" | "ToleratedFailureCount" | "MaxConcurrency") =>
-    evaluateNumber(visit, state[field], field);
+  const number = (
+    field: "ToleratedFailurePercentage" | "ToleratedFailureCount" | "MaxConcurrency",
+    most = Number.POSITIVE_INFINITY,
+  ) => evaluateNumber(visit, state[field], field, 0, most);
   const concurrencyMax = (await number("MaxConcurrency")) ?? 0;
   const tolerance = {
-    percentage: await number("ToleratedFailurePercentage"),
+    percentage: await number("ToleratedFailurePercentage", 100),
     count: await number("ToleratedFailureCount"),
   };
   const facts = { arn: `${prefix}/${label}:${scope.world.uuid()}`, executionArn, machineArn: machine.arn, label };
@@ -58,9 +67,10 @@ async function openMapRun(visit: Visit<MapState>): Promise<MapRun> {
   return mapRun;
 }
 
-async function runChildren(visit: Visit<MapState>, mapRun: MapRun): Promise<Json> {
+async function runChildren(visit: Visit<MapState>, mapRun: MapRun, given: readonly Json[]): Promise<Json> {
   const { state, scope } = visit;
-  mapRun.inputs = await childInputs(visit);
+  const items = state.ItemReader === undefined ? given : await readItems(visit, state.ItemReader);
+  mapRun.inputs = await childInputs(visit, items);
   const isTolerated = await runAll(visit, mapRun);
   if (scope.cancellation.reason !== undefined) throw scope.cancellation.reason;
   const output = state.ResultWriter === undefined ? undefined : await writeResults(visit, mapRun, state.ResultWriter);
@@ -76,9 +86,8 @@ async function runChildren(visit: Visit<MapState>, mapRun: MapRun): Promise<Json
   return results;
 }
 
-async function childInputs(visit: Visit<MapState>): Promise<readonly ChildInput[]> {
+async function childInputs(visit: Visit<MapState>, items: readonly Json[]): Promise<readonly ChildInput[]> {
   const { state } = visit;
-  const items = state.ItemReader === undefined ? await itemsOf(visit) : await readItems(visit, state.ItemReader);
   const selected: Json[] = [];
   for (const [Index, Value] of items.entries()) selected.push(await selectItem(visit, { Index, Value }));
   if (state.ItemBatcher === undefined) return selected.map((input) => ({ input, itemCount: 1 }));

@@ -5,7 +5,7 @@ import type { InvokeOutcome } from "../lambda.ts";
 import type { Json } from "../template.ts";
 import { Cancellation } from "./cancellation.ts";
 import type { Flow } from "./definition.ts";
-import { Ended, statesErrorOf } from "./failure.ts";
+import { Ended, errorFields, statesErrorOf } from "./failure.ts";
 import { History, payload, type Trail } from "./history.ts";
 import type { MapRun } from "./map-run.ts";
 import type { ObjectAccess } from "./object-access.ts";
@@ -96,7 +96,7 @@ export class Execution {
   async run(flow: Flow, timeoutSeconds: number | undefined, runFlow: RunFlow): Promise<void> {
     const { roleArn } = this.facts.machine;
     const started = { ...payload("input", this.facts.input), roleArn };
-    this.history.add(this.#trail, "ExecutionStarted", "executionStartedEventDetails", started);
+    this.history.add({ previous: 0 }, "ExecutionStarted", "executionStartedEventDetails", started);
     const timer =
       timeoutSeconds === undefined
         ? undefined
@@ -136,13 +136,13 @@ export class Execution {
 
   #fail(thrown: unknown): void {
     const ended = thrown instanceof Ended ? thrown : undefined;
-    const failure = ended === undefined ? statesErrorOf(thrown) : undefined;
+    const words =
+      ended === undefined ? errorFields(statesErrorOf(thrown)) : { error: ended.error, cause: ended.reason };
     this.#end(ended?.status ?? "FAILED");
-    this.error = ended === undefined ? failure?.error : ended.error;
-    this.cause = ended === undefined ? failure?.message : ended.reason;
+    this.error = words.error;
+    this.cause = words.cause;
     const kind = { ABORTED: "Aborted", TIMED_OUT: "TimedOut", FAILED: "Failed" }[ended?.status ?? "FAILED"];
-    const details = { error: this.error, cause: this.cause };
-    this.history.add(this.#trail, `Execution${kind}`, `execution${kind}EventDetails`, details);
+    this.history.add(this.#trail, `Execution${kind}`, `execution${kind}EventDetails`, words);
   }
 
   #end(status: ExecutionStatus): void {

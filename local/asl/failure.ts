@@ -5,11 +5,14 @@
 /** A state's failure. `message` is what Step Functions calls the cause. */
 export class StatesError extends Error {
   readonly error: string;
+  /** Of an expression that failed: its field, such as `Output/error`. */
+  readonly location: string | undefined;
 
-  constructor(error: string, cause = "") {
+  constructor(error: string, cause = "", location?: string) {
     super(cause);
     this.name = "StatesError";
     this.error = error;
+    this.location = location;
   }
 }
 
@@ -39,6 +42,11 @@ export function runtimeError(cause: string): StatesError {
 export function statesErrorOf(error: unknown): StatesError {
   if (error instanceof StatesError) return error;
   return runtimeError(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+}
+
+/** As events and descriptions show a failure: without a cause where there is none. */
+export function errorFields({ error, message }: StatesError): { readonly error: string; readonly cause?: string } {
+  return message === "" ? { error } : { error, cause: message };
 }
 
 export const PAYLOAD_BYTES_MAX = 262_144;

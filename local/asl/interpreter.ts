@@ -10,7 +10,7 @@ import { runMap } from "./map.ts";
 import { catcherFor, Retries } from "./retry.ts";
 import { runChoice, runFail, runParallel, runPass, runSucceed, runWait } from "./states.ts";
 import { runTask } from "./task.ts";
-import { leave, type Outcome, recordEntered, recordExited, type Step, type Visit } from "./visit.ts";
+import { leave, type Outcome, recordEntered, recordExited, recordFailed, type Step, type Visit } from "./visit.ts";
 
 export async function runFlow(flow: Flow, input: Json, scope: Scope): Promise<Json> {
   let name = flow.StartAt;
@@ -26,7 +26,7 @@ export async function runFlow(flow: Flow, input: Json, scope: Scope): Promise<Js
 }
 
 async function visitState(name: string, state: State, input: Json, scope: Scope): Promise<Step> {
-  const visit: Visit = { name, state, input, scope, enteredMs: scope.world.now(), retryCount: 0 };
+  const visit: Visit = { name, state, input, scope, enteredMs: scope.world.now(), enteredEventId: 0, retryCount: 0 };
   recordEntered(visit);
   const step = await tryState(visit);
   recordExited(visit, step.output, step.assigned);
@@ -43,20 +43,24 @@ async function tryState(visit: Visit): ReturnType<typeof leave> {
       return await leave(visit, await perform(visit));
     } catch (thrown) {
       if (thrown instanceof Ended) throw thrown;
-      const failure = statesErrorOf(thrown);
+      const failure = recordFailed(visit, statesErrorOf(thrown));
       const seconds = retries.next(failure.error);
-      if (seconds === undefined) return await caught(visit, failure);
+      if (seconds === undefined) return await catchFailure(visit, failure);
       visit.retryCount++;
       await scope.cancellation.sleep(seconds * 1000 * scope.world.timeScale);
     }
   }
 }
 
-function caught(visit: Visit, failure: StatesError): ReturnType<typeof leave> {
+async function catchFailure(visit: Visit, failure: StatesError): ReturnType<typeof leave> {
   const catcher = "Catch" in visit.state ? catcherFor(visit.state.Catch, failure.error) : undefined;
   if (catcher === undefined) throw failure;
   const errorOutput = { Error: failure.error, Cause: failure.message };
-  return leave(visit, { errorOutput, shaping: catcher, next: catcher.Next });
+  try {
+    return await leave(visit, { errorOutput, shaping: catcher, next: catcher.Next });
+  } catch (thrown) {
+    throw recordFailed(visit, statesErrorOf(thrown));
+  }
 }
 
 function perform(visit: Visit): Promise<Outcome> {

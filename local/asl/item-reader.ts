@@ -5,7 +5,7 @@
 import type { Json } from "../template.ts";
 import { CSV_DELIMITERS, parseCsv } from "./csv.ts";
 import type { ItemReader, MapState } from "./definition.ts";
-import { Ended, StatesError, statesErrorOf } from "./failure.ts";
+import { Ended, StatesError } from "./failure.ts";
 import { evaluateNumber, evaluateStrings, type Visit } from "./visit.ts";
 
 export const GET_OBJECT = "arn:aws:states:::s3:getObject";
@@ -14,15 +14,16 @@ export const LIST_OBJECTS = "arn:aws:states:::s3:listObjectsV2";
 const ITEMS_MAX = 100_000_000;
 
 export async function readItems(visit: Visit<MapState>, reader: ItemReader): Promise<readonly Json[]> {
-  const max = (await evaluateNumber(visit, reader.ReaderConfig?.MaxItems, "ItemReader/ReaderConfig/MaxItems")) ?? 0;
+  const field = "ItemReader/ReaderConfig/MaxItems";
+  const max = (await evaluateNumber(visit, reader.ReaderConfig?.MaxItems, field, Number.NEGATIVE_INFINITY)) ?? 0;
+  if (max < 0) throw new StatesError("States.ItemReaderFailed", "field MaxItems must be positive");
   const itemsMax = max === 0 ? ITEMS_MAX : max;
   try {
     const items = reader.Resource === LIST_OBJECTS ? await listed(visit, reader, itemsMax) : await got(visit, reader);
     return items.slice(0, itemsMax);
   } catch (error) {
-    if (error instanceof Ended) throw error;
-    const { error: name, message } = statesErrorOf(error);
-    throw name === "States.QueryEvaluationError" ? error : new StatesError("States.ItemReaderFailed", message);
+    if (error instanceof Ended || error instanceof StatesError) throw error;
+    throw new StatesError("States.ItemReaderFailed", error instanceof Error ? error.message : String(error));
   }
 }
 

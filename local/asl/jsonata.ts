@@ -49,13 +49,13 @@ async function evaluate(text: string, bindings: Bindings, field: string): Promis
   try {
     result = await compile(text).evaluate(undefined, bindings);
   } catch (error) {
-    throw queryError(`${which} threw an error during evaluation. ${messageOf(error)}`);
+    throw queryError(`${which} threw an error during evaluation. ${messageOf(error)}`, field);
   }
-  if (result === undefined) throw queryError(`${which} returned nothing (undefined).`);
+  if (result === undefined) throw queryError(`${which} returned nothing (undefined).`, field);
   try {
     return JSON.parse(JSON.stringify(result, onlyJson)) as Json;
   } catch (error) {
-    throw queryError(`${which} returned an unsupported result type. ${messageOf(error)}`);
+    throw queryError(`${which} returned an unsupported result type. ${messageOf(error)}`, field);
   }
 }
 
@@ -66,8 +66,8 @@ function onlyJson(_: string, value: unknown): unknown {
   throw new Error("a function is no JSON");
 }
 
-function queryError(cause: string): StatesError {
-  return new StatesError("States.QueryEvaluationError", cause);
+function queryError(cause: string, field: string): StatesError {
+  return new StatesError("States.QueryEvaluationError", cause, field);
 }
 
 function messageOf(error: unknown): string {

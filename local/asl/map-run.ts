@@ -27,7 +27,6 @@ export class MapRun {
   readonly children: (Execution | undefined)[] = [];
   status: "RUNNING" | "SUCCEEDED" | "FAILED" | "ABORTED" = "RUNNING";
   stopMs: number | undefined;
-  resultsWritten = 0;
 
   constructor(facts: MapRunFacts, nowMs: number) {
     this.facts = facts;
@@ -53,7 +52,7 @@ export class MapRun {
       counts.total += weight;
       counts[COUNTED[this.children[n]?.status ?? "PENDING"]] += weight;
     }
-    return { ...counts, resultsWritten: this.resultsWritten };
+    return { ...counts, resultsWritten: this.status === "RUNNING" ? 0 : counts.total - counts.pending };
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Json, JsonRecord } from "../template.ts";
 import type { MapState, ResultWriter } from "./definition.ts";
 import type { Execution } from "./execution.ts";
-import { Ended, StatesError, statesErrorOf } from "./failure.ts";
+import { Ended, StatesError } from "./failure.ts";
 import type { MapRun } from "./map-run.ts";
 import { evaluateStrings, type Visit } from "./visit.ts";
 
@@ -28,10 +28,9 @@ export async function writeResults(visit: Visit<MapState>, mapRun: MapRun, write
     const manifest = { DestinationBucket: Bucket, MapRunArn: mapRun.facts.arn, ResultFiles };
     await put("manifest.json", JSON.stringify(manifest));
   } catch (error) {
-    if (error instanceof Ended) throw error;
-    throw new StatesError("States.ResultWriterFailed", statesErrorOf(error).message);
+    if (error instanceof Ended || error instanceof StatesError) throw error;
+    throw new StatesError("States.ResultWriterFailed", error instanceof Error ? error.message : String(error));
   }
-  mapRun.resultsWritten = mapRun.inputs.length;
   return { MapRunArn: mapRun.facts.arn, ResultWriterDetails: { Bucket, Key: `${folder}/manifest.json` } };
 }
 

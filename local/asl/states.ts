@@ -22,10 +22,8 @@ export async function runChoice(visit: Visit<ChoiceState>): Promise<Outcome> {
     const field = `Choices[${index}]/Condition`;
     const met = await evaluate(visit, rule.Condition, field);
     if (typeof met !== "boolean") {
-      throw new StatesError(
-        "States.QueryEvaluationError",
-        `The field '${field}' is not a boolean: ${JSON.stringify(met)}`,
-      );
+      const cause = `The field '${field}' is not a boolean: ${JSON.stringify(met)}`;
+      throw new StatesError("States.QueryEvaluationError", cause, field);
     }
     if (met) return { shaping: rule, next: rule.Next };
   }

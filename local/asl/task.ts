@@ -6,7 +6,7 @@
 import type { InvokeOutcome } from "../lambda.ts";
 import type { Json, JsonRecord } from "../template.ts";
 import type { TaskState } from "./definition.ts";
-import { checkPayload, runtimeError, StatesError } from "./failure.ts";
+import { checkPayload, errorFields, runtimeError, StatesError } from "./failure.ts";
 import { payload } from "./history.ts";
 import { evaluate, evaluateNumber, type Outcome, type Visit } from "./visit.ts";
 
@@ -18,7 +18,8 @@ export async function runTask(visit: Visit<TaskState>): Promise<Outcome> {
   checkPayload(given, `The state/task '${visit.name}' was given arguments`);
   const seconds = await evaluateNumber(visit, state.TimeoutSeconds, "TimeoutSeconds", 1);
   const result = await callOf(visit, given, seconds);
-  checkPayload(result, `The state/task '${state.Resource}' returned a result`);
+  const what = state.Resource === LAMBDA_INVOKE ? "lambda" : state.Resource;
+  checkPayload(result, `The state/task '${what}' returned a result`);
   return { result, shaping: state, next: state.Next };
 }
 
@@ -97,7 +98,7 @@ async function invoke(
   } catch (failure) {
     if (failure instanceof StatesError) {
       const kind = failure.error === "States.Timeout" ? "TimedOut" : "Failed";
-      note(visit, names, kind, { error: failure.error, cause: failure.message });
+      note(visit, names, kind, errorFields(failure));
     }
     throw failure;
   }

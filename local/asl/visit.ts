@@ -3,7 +3,7 @@
 import type { Json, JsonRecord } from "../template.ts";
 import type { Shaping, State } from "./definition.ts";
 import type { MapItem, Scope } from "./execution.ts";
-import { checkPayload, runtimeError } from "./failure.ts";
+import { checkPayload, runtimeError, StatesError } from "./failure.ts";
 import { payload } from "./history.ts";
 import { type Bindings, evaluateTemplate } from "./jsonata.ts";
 
@@ -13,6 +13,8 @@ export interface Visit<S extends State = State> {
   readonly input: Json;
   readonly scope: Scope;
   readonly enteredMs: number;
+  /** Id of the event of its entering. */
+  enteredEventId: number;
   retryCount: number;
 }
 
@@ -42,7 +44,7 @@ export function bindingsOf(
 }
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html; no Task.Token: nothing waits for one. */
-function contextOf({ name, enteredMs, retryCount, scope }: Visit, item: MapItem | undefined) {
+function contextOf({ name, state, enteredMs, retryCount, scope }: Visit, item: MapItem | undefined) {
   const { facts, startMs } = scope.execution;
   return {
     Execution: {
@@ -53,27 +55,34 @@ function contextOf({ name, enteredMs, retryCount, scope }: Visit, item: MapItem 
       StartTime: new Date(startMs).toISOString(),
       RedriveCount: 0,
     },
-    State: { EnteredTime: new Date(enteredMs).toISOString(), Name: name, RetryCount: retryCount },
+    State: {
+      EnteredTime: new Date(enteredMs).toISOString(),
+      Name: name,
+      ...(RETRYABLE.has(state.Type) ? { RetryCount: retryCount } : {}),
+    },
     StateMachine: { Id: facts.machine.arn, Name: facts.machine.name },
     ...(item === undefined ? {} : { Map: { Item: item } }),
   };
 }
 
+const RETRYABLE: ReadonlySet<string> = new Set(["Task", "Parallel", "Map"]);
+
 export function evaluate(visit: Visit, template: Json, field: string): Promise<Json> {
   return evaluateTemplate(template, bindingsOf(visit), field);
 }
 
-/** A whole number that is at least `least`; undefined where the field is absent. */
+/** A number within bounds; undefined where the field is absent. */
 export async function evaluateNumber(
   visit: Visit,
   template: number | string | undefined,
   field: string,
   least = 0,
+  most = Number.POSITIVE_INFINITY,
 ): Promise<number | undefined> {
   if (template === undefined) return undefined;
   const value = await evaluate(visit, template, field);
-  if (typeof value === "number" && Number.isFinite(value) && value >= least) return value;
-  throw runtimeError(`The field '${field}' is not a number of at least ${least}: ${JSON.stringify(value)}`);
+  if (typeof value === "number" && Number.isFinite(value) && value >= least && value <= most) return value;
+  throw runtimeError(`The field '${field}' is not a number that is allowed: ${JSON.stringify(value)}`);
 }
 
 /** An object all of whose fields are among those this interpreter knows, and strings. */
@@ -107,9 +116,26 @@ export async function leave(visit: Visit, outcome: Outcome): Promise<Step & { re
   return { output, next, assigned };
 }
 
-export function recordEntered({ name, state, input, scope }: Visit): void {
+export function recordEntered(visit: Visit): void {
+  const { name, state, input, scope } = visit;
   const details = { name, ...payload("input", input) };
   scope.execution.history.add(scope.trail, `${state.Type}StateEntered`, "stateEnteredEventDetails", details);
+  visit.enteredEventId = scope.trail.previous;
+}
+
+const PLACED = "An error occurred while executing the state ";
+
+/** The cause of what is the machine's own mistake names the state it happened in: the innermost. */
+export function recordFailed({ name, scope, enteredEventId }: Visit, failure: StatesError): StatesError {
+  const { error, message, location } = failure;
+  if (error !== "States.Runtime" && error !== "States.QueryEvaluationError") return failure;
+  if (message.startsWith(PLACED)) return failure;
+  const cause = `${PLACED}'${name}' (entered at the event id #${enteredEventId}). ${message}`;
+  if (location !== undefined) {
+    const details = { cause, error, location, state: name };
+    scope.execution.history.add(scope.trail, "EvaluationFailed", "evaluationFailedEventDetails", details);
+  }
+  return new StatesError(error, cause, location);
 }
 
 export function recordExited({ name, state, scope }: Visit, output: Json, assigned: JsonRecord): void {

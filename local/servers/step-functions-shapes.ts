@@ -55,7 +55,7 @@ export function describeExecution(execution: Execution): JsonObject {
     ...(error === undefined ? {} : { error }),
     ...(cause === undefined ? {} : { cause }),
     redriveStatus: "NOT_REDRIVABLE",
-    redriveStatusReason: "executions are not redriven locally",
+    redriveStatusReason: `Execution is ${execution.status} and is not redriven locally`,
   };
 }
 

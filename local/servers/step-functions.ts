@@ -110,7 +110,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   ListExecutions(state, input) {
     const { stateMachineArn, mapRunArn, statusFilter } = input;
-    if (mapRunArn === undefined) machineOf(state, String(stateMachineArn));
+    if (mapRunArn === undefined) machineOf(state, stateMachineArn);
     const listed = [...state.executions.values()]
       .filter(({ facts }) =>
         mapRunArn === undefined ? facts.machine.arn === stateMachineArn : facts.mapRunArn === mapRunArn,
@@ -125,7 +125,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     const shown = listed.map(({ facts, startMs, stopMs }) => ({
       executionArn: facts.executionArn,
       mapRunArn: facts.arn,
-      stateMachineArn: facts.machineArn,
+      stateMachineArn: `${facts.machineArn}/${facts.label}`,
       startDate: startMs / 1000,
       ...(stopMs === undefined ? {} : { stopDate: stopMs / 1000 }),
     }));
@@ -136,8 +136,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     if (mapRun === undefined) throw new ServiceError("ResourceNotFound", `Resource not found: ${input["mapRunArn"]}`);
     return describeMapRun(mapRun);
   },
-  DescribeStateMachine: (state, input) =>
-    describeMachine(machineOf(state, String(input["stateMachineArn"])), state.createdMs),
+  DescribeStateMachine: (state, input) => describeMachine(machineOf(state, input["stateMachineArn"]), state.createdMs),
   ListStateMachines(state, input) {
     const creationDate = state.createdMs / 1000;
     const listed = state.options.machines.map(({ arn, name }) => ({
@@ -151,13 +150,20 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
 };
 
 function executionOf(state: State, input: JsonObject): Execution {
-  const arn = String(input["executionArn"]);
+  const arn = arnOf(input["executionArn"]);
   const execution = state.executions.get(arn);
   if (execution !== undefined) return execution;
   throw new ServiceError("ExecutionDoesNotExist", `Execution Does Not Exist: '${arn}'`);
 }
 
-function machineOf({ options }: State, arn: string): StateMachineSpec {
+function arnOf(value: unknown): string {
+  const text = String(value);
+  if (!text.startsWith("arn:")) throw new ServiceError("InvalidArn", `Invalid Arn: 'Invalid ARN prefix: ${text}'`);
+  return text;
+}
+
+function machineOf({ options }: State, given: unknown): StateMachineSpec {
+  const arn = arnOf(given);
   const machine = options.machines.find((each) => each.arn === arn);
   if (machine !== undefined) return machine;
   const reason = options.refused.get(arn);

@@ -182,7 +182,7 @@ describe("a list of files in S3, in batches, with results written", () => {
     expect(await mapRunOf(executionArn)).toMatchObject({
       status: "SUCCEEDED",
       maxConcurrency: 3,
-      itemCounts: { total: 25, succeeded: 25, pending: 0, running: 0, resultsWritten: 3 },
+      itemCounts: { total: 25, succeeded: 25, pending: 0, running: 0, resultsWritten: 25 },
       executionCounts: { total: 3, succeeded: 3, failed: 0 },
     });
   });
@@ -230,7 +230,15 @@ describe("a list of files in S3, in batches, with results written", () => {
     const { result, executionArn } = await run(stack, "Discovery", { bucket, key: "nothing.json" });
     expect(result).toBe("States.ItemReaderFailed");
     const types = (await historyOf(stack, executionArn)).map(({ type }) => type);
-    expect(types.filter((type) => type === "MapRunFailed")).toHaveLength(2);
+    const attempt = ["MapStateStarted", "MapRunStarted", "MapRunFailed", "MapStateFailed"];
+    expect(types.slice(4)).toEqual([
+      ...attempt,
+      ...attempt,
+      "MapStateExited",
+      "SucceedStateEntered",
+      "SucceedStateExited",
+      "ExecutionSucceeded",
+    ]);
   });
 
   test("no items are a success with nothing to tell", async () => {
@@ -307,12 +315,12 @@ describe("children", () => {
 
   test("end with their parent when it is stopped", async () => {
     const executionArn = await start(stack, "Plain", { items: [{ sleepMs: 1000 }, { sleepMs: 1000 }] });
-    while ((await historyOf(stack, executionArn)).length < 3) await new Promise((wake) => setTimeout(wake, 10));
+    while ((await historyOf(stack, executionArn)).length < 4) await new Promise((wake) => setTimeout(wake, 10));
     await stack.clients.sfn.send(new StopExecutionCommand({ executionArn }));
     await stack.quiet();
     expect(await mapRunOf(executionArn)).toMatchObject({ status: "ABORTED", executionCounts: { aborted: 2 } });
     const events = await historyOf(stack, executionArn);
-    expect(events.slice(-2).map(({ type }) => type)).toEqual(["MapRunAborted", "ExecutionAborted"]);
+    expect(events.slice(-3).map(({ type }) => type)).toEqual(["MapRunAborted", "MapStateAborted", "ExecutionAborted"]);
   });
 
   test("fail on an input over 256 KiB, and their outputs together need a writer when they are", async () => {
@@ -340,15 +348,17 @@ test("histories come in pages, forwards and backwards", async () => {
   const { nextToken } = page;
   const next = await stack.clients.sfn.send(new GetExecutionHistoryCommand({ executionArn, nextToken }));
   expect(next.events?.map(({ type }) => type)).toEqual([
+    "MapStateStarted",
     "MapRunStarted",
     "MapRunSucceeded",
+    "MapStateSucceeded",
     "MapStateExited",
     "ExecutionSucceeded",
   ]);
   const last = await stack.clients.sfn.send(
     new GetExecutionHistoryCommand({ executionArn, maxResults: 1, reverseOrder: true }),
   );
-  expect(last.events?.[0]).toMatchObject({ id: 6, previousEventId: 5, type: "ExecutionSucceeded" });
+  expect(last.events?.[0]).toMatchObject({ id: 8, previousEventId: 7, type: "ExecutionSucceeded" });
   const unknown = stack.clients.sfn.send(new DescribeExecutionCommand({ executionArn: `${executionArn}x` }));
   expect(await failureOf(unknown)).toBe("ExecutionDoesNotExist 400");
 });

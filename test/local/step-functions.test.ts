@@ -211,7 +211,21 @@ describe("failures", () => {
     const { cause } = await run(stack, "Calls", { throws: "MyError" });
     expect(JSON.parse(cause ?? "")).toMatchObject({ errorType: "MyError", errorMessage: "MyError" });
     expect((await run(stack, "Fails", { why: "x" })).cause).toBe("because of x");
-    expect((await run(stack, "Unsupported")).cause).toContain("arn:aws:states:::sqs:sendMessage");
+    expect((await run(stack, "Unsupported")).cause).toBe(
+      "An error occurred while executing the state 'Send' (entered at the event id #2). " +
+        "The resource 'arn:aws:states:::sqs:sendMessage' is not supported locally.",
+    );
+    expect((await run(stack, "CatchesTasks", { sleepMs: 1500 })).cause).toBeUndefined();
+  });
+
+  test("an expression that fails is told with its state and its field", async () => {
+    const { executionArn } = await run(stack, "Undefined");
+    const cause = expect.stringContaining(
+      "The JSONata expression '$states.input.nothing' specified for the field 'Output'",
+    );
+    const events = await historyOf(stack, executionArn);
+    expect(events.at(-2)?.evaluationFailedEventDetails).toMatchObject({ cause, state: "Pass", location: "Output" });
+    expect(events.at(-1)?.executionFailedEventDetails).toMatchObject({ cause, error: "States.QueryEvaluationError" });
   });
 
   test("a catcher goes on with the error, and assigns from it", async () => {
@@ -281,6 +295,11 @@ describe("executions", () => {
       cause: "of it",
     });
     expect((await historyOf(stack, executionArn)).at(-1)?.type).toBe("ExecutionAborted");
+  });
+
+  test("what is no ARN is told so", async () => {
+    const nowhere = sfn().send(new DescribeExecutionCommand({ executionArn: "nowhere" }));
+    expect(await failureOf(nowhere)).toBe("InvalidArn 400");
   });
 
   test("a machine's own timeout ends its executions", async () => {

@@ -111,6 +111,7 @@ describe("items of a text", () => {
     ]);
     expect(parseCsv("a,b\n", ",")).toEqual([]);
     expect(() => parseCsv('a\n"1', ",")).toThrow("does not end");
+    expect(() => parseCsv("a,a\n", ",")).toThrow("duplicates");
   });
 
   test("a pointer leads into a JSON document, and what is no array is an error", () => {
