@@ -1,8 +1,9 @@
-// Clock and randomness of the machine: the only places they enter Moraine.
+// Clock, randomness and timer of the machine: the only places they enter Moraine.
 // UUIDs are version 7 (RFC 9562 section 5.7): ids made later sort later, so a listing by id is a listing by time.
 
 import { randomBytes } from "node:crypto";
-import type { Clock, Random } from "../core/ports.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Clock, Random, Timer } from "../core/ports.ts";
 
 export class SystemClock implements Clock {
   now(): number {
@@ -17,6 +18,12 @@ export class SystemRandom implements Random {
 
   fraction(): number {
     return Math.random();
+  }
+}
+
+export class SystemTimer implements Timer {
+  sleep(ms: number): Promise<void> {
+    return wait(ms);
   }
 }
 

@@ -1,15 +1,15 @@
-// Lists key ranges with many requests at once: an idle lane takes the upper half of what another still has before it.
+// Lists key ranges with many requests at once: an idle lane takes the upper part of what another still has before it.
+// A taken part is a range of its own from the moment it is cut, whether or not a key turns out to be in it, so at any moment the
+// ranges tile what was asked for, and `left` is exact. Where to cut is splitting.ts's guess.
 
-import type { BucketLister, Clock, ListedObject, Timer } from "../ports.ts";
+import type { BucketLister, Clock, ListPage, Timer } from "../ports.ts";
+import { Governor } from "./governor.ts";
+import { KeySpace } from "./key-space.ts";
+import { LiveRange, type Stretch } from "./live-range.ts";
 import type { KeyRange } from "./model.ts";
+import { chooseCuts } from "./splitting.ts";
 
-/** A listed stretch: `objects` are all keys k below the prefix with after < k <= upTo, in order. */
-export interface Stretch {
-  readonly after: string;
-  /** Absent: to the end of the prefix. */
-  readonly upTo?: string;
-  readonly objects: readonly ListedObject[];
-}
+export type { Stretch };
 
 export interface RangeListerOptions {
   readonly bucket: string;
@@ -35,23 +35,150 @@ export interface ListerStats {
 }
 
 export class RangeLister {
+  readonly #lister: BucketLister;
+  readonly #options: RangeListerOptions;
+  readonly #governor: Governor;
+  readonly #space = new KeySpace();
+  /** Not fully visited, in order. */
+  readonly #ranges: LiveRange[];
+  /** Keys of the fullest page so far. */
+  #pageKeys = 1;
+  #begun = 0;
+  #splits = 0;
+  #filling = false;
+  readonly #lanes = new Set<LiveRange>();
+  readonly #finished = Promise.withResolvers<void>();
+  #failure: { readonly error: unknown } | undefined;
+
   constructor(
-    _ports: { readonly lister: BucketLister; readonly clock: Clock; readonly timer: Timer },
-    _options: RangeListerOptions,
+    ports: { readonly lister: BucketLister; readonly clock: Clock; readonly timer: Timer },
+    options: RangeListerOptions,
   ) {
-    throw new Error("to be built");
+    this.#lister = ports.lister;
+    this.#options = options;
+    this.#governor = new Governor(ports, options.concurrency);
+    this.#ranges = options.ranges.map((range) => new LiveRange(range));
   }
 
-  run(): Promise<void> {
-    throw new Error("to be built");
+  async run(): Promise<void> {
+    this.#fill();
+    if (this.#lanes.size > 0) await this.#finished.promise;
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   /** What has not been visited yet, disjoint and in order; right at any moment, also while `run` is under way. */
   left(): readonly KeyRange[] {
-    throw new Error("to be built");
+    return this.#ranges.map((range) => range.left);
   }
 
   get stats(): ListerStats {
-    throw new Error("to be built");
+    return {
+      listRequests: this.#governor.requests,
+      ranges: this.#begun,
+      splits: this.#splits,
+      throttled: this.#governor.throttled,
+      listingMs: this.#governor.waitedMs,
+    };
+  }
+
+  #isOver(): boolean {
+    return this.#failure !== undefined || this.#options.isOver();
+  }
+
+  /** Puts idle lanes to work: on ranges nobody has begun, then on parts of others. */
+  #fill(): void {
+    if (this.#isOver()) return;
+    for (const range of this.#ranges) {
+      if (this.#idle() <= 0) return;
+      if (!range.begun) this.#begin(range);
+    }
+    const { prefix } = this.#options;
+    const idle = this.#idle();
+    if (idle <= 0) return;
+    const cuts = chooseCuts({ ranges: this.#ranges, prefix, space: this.#space, idle, pageKeys: this.#pageKeys });
+    for (const { range, at } of cuts) for (const key of at.toReversed()) this.#split(range, key);
+  }
+
+  #idle(): number {
+    return this.#governor.permitted - this.#lanes.size;
+  }
+
+  #split(range: LiveRange, at: string): void {
+    const upper = range.cut(at);
+    this.#ranges.splice(this.#ranges.indexOf(range) + 1, 0, upper);
+    this.#splits++;
+    this.#begin(upper);
+  }
+
+  #begin(range: LiveRange): void {
+    range.begun = true;
+    this.#begun++;
+    this.#lanes.add(range);
+    void this.#drive(range)
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .then(() => this.#end(range));
+  }
+
+  #end(range: LiveRange): void {
+    this.#lanes.delete(range);
+    if (this.#lanes.size === 0) this.#fill();
+    else this.#fillSoon();
+    if (this.#lanes.size === 0) this.#finished.resolve();
+  }
+
+  /** Once for all pages that arrive together, and when each of them has been taken in. */
+  #fillSoon(): void {
+    if (this.#filling) return;
+    this.#filling = true;
+    void Promise.resolve().then(() => {
+      this.#filling = false;
+      this.#fill();
+    });
+  }
+
+  async #drive(range: LiveRange): Promise<void> {
+    let next = this.#request(range);
+    for (;;) {
+      const page = await next;
+      if (page === undefined || this.#failure !== undefined) return;
+      const stretch = this.#receive(range, page);
+      if (!range.ended) next = this.#request(range);
+      this.#fillSoon();
+      try {
+        await this.#options.visit(stretch);
+      } catch (error) {
+        this.#failure ??= { error };
+        await next.catch(() => {});
+        return;
+      }
+      range.visited(stretch);
+      if (range.ended) {
+        this.#ranges.splice(this.#ranges.indexOf(range), 1);
+        return;
+      }
+    }
+  }
+
+  #receive(range: LiveRange, page: ListPage): Stretch {
+    if (page.truncated) this.#pageKeys = Math.max(this.#pageKeys, page.objects.length);
+    const stretch = range.receive(page);
+    this.#space.learn(stretch.objects);
+    return stretch;
+  }
+
+  /** The page behind what the range has received. */
+  #request(range: LiveRange): Promise<ListPage | undefined> {
+    const { bucket, prefix } = this.#options;
+    const after = range.listed;
+    const request = after === "" ? { bucket, prefix } : { bucket, prefix, after };
+    const page = this.#governor.ask(
+      () => this.#lister.page(request),
+      () => this.#isOver(),
+    );
+    // It may fail while the stretch before it is visited, when nobody waits for it yet.
+    page.catch(() => {});
+    return page;
   }
 }
