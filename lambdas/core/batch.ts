@@ -82,22 +82,32 @@ export async function discardBatch(ports: BatchPorts, held: HeldBatch): Promise<
   await removeItem(ports.ledger, batchKey(held.record.table, held.record.batch), held.revision);
 }
 
+/** Whether a claim made by a batch still binds. "expired": its lease ran out, and whoever aborts it first may take its files. */
+export type Hold = "open" | "sealed" | "given up" | "gone" | "over" | "expired";
+
 /**
- * Whether a claim made by this batch still binds. An open batch past its lease is aborted here, and only then is not binding.
- * "given up": its own loader aborted it in good order, so the files killed nobody. "over": it died. "gone": nobody can tell any more.
+ * `batch`: as it stands, undefined when its item is gone. "given up": its own loader aborted it in good order, so the files killed nobody.
+ * "over": it died. "gone": nobody can tell any more.
  */
+export function holdOf(batch: BatchRecord | undefined, nowMs: number): Hold {
+  if (batch === undefined) return "gone";
+  if (batch.state === "SEALED") return "sealed";
+  // Before its lease ends nobody but its loader may abort a batch.
+  if (batch.state === "ABORTED") return (batch.abortedAtMs ?? 0) < batch.leaseUntilMs ? "given up" : "over";
+  return batch.leaseUntilMs > nowMs ? "open" : "expired";
+}
+
+/** As `holdOf`; an open batch past its lease is aborted here, and only then is not binding. */
 export async function settleClaimOf(
   ports: BatchPorts,
   table: TableId,
   batch: BatchId,
-): Promise<"open" | "sealed" | "given up" | "gone" | "over"> {
+): Promise<Exclude<Hold, "expired">> {
   const item = await ports.ledger.read(batchKey(table, batch));
   if (item === undefined) return "gone";
   const record = readBatch(item);
-  if (record.state === "SEALED") return "sealed";
-  // Before its lease ends nobody but its loader may abort a batch.
-  if (record.state === "ABORTED") return (record.abortedAtMs ?? 0) < record.leaseUntilMs ? "given up" : "over";
-  if (record.leaseUntilMs > ports.clock.now()) return "open";
+  const hold = holdOf(record, ports.clock.now());
+  if (hold !== "expired") return hold;
   const outcome = await abortBatch(ports, { record, revision: item.revision });
   return outcome === "sealed" ? "sealed" : "over";
 }

@@ -1,7 +1,7 @@
 // Claiming a file: one conditional write in the common case. Everything else (a redelivery, a newer version, a claim left
 // by a dead batch) starts from the item the failed condition returned; `decideClaim` is the whole rule, and pure.
 
-import { settleClaimOf } from "./batch.ts";
+import { type Hold, settleClaimOf } from "./batch.ts";
 import type { Ingestion, OverwritePolicy } from "./config.ts";
 import { MoraineError } from "./errors.ts";
 import type { ObjectEvent } from "./events.ts";
@@ -48,11 +48,12 @@ export async function claimFile(context: ClaimContext, event: ObjectEvent): Prom
     if (decision.kind === "known") return decision;
     let died = false;
     if (decision.kind === "held") {
-      const holder = await settleClaimOf(ports, current.table, current.batch);
-      if (holder === "open") return { kind: "busy" };
-      if (holder === "sealed") return decision.sameVersion ? { kind: "known", why: "duplicate" } : { kind: "busy" };
+      const hold = await settleClaimOf(ports, current.table, current.batch);
+      const held = decideHeld(hold, decision.sameVersion);
+      if (held === "busy") return { kind: "busy" };
+      if (held === "known") return { kind: "known", why: "duplicate" };
       // A death in company says nothing about this file, and a service that was down says nothing about any.
-      died = holder === "over" && current.batchFiles === 1;
+      died = hold === "over" && current.batchFiles === 1;
     }
     expected = written.current.revision;
     if (isLoadedAlready(current, event, ingestion.onOverwrite)) return restore(context, current, expected);
@@ -83,6 +84,13 @@ export function decideClaim(current: FileRecord, event: ObjectEvent, policy: Ove
     return retry ? { kind: "take" } : { kind: "known", why: "duplicate" };
   }
   return policy === "ignore" && current.loaded !== undefined ? { kind: "known", why: "ignored" } : { kind: "take" };
+}
+
+/** What an event may do to a file that a batch has claimed: nothing while that batch binds. */
+export function decideHeld(hold: Hold, sameVersion: boolean): "take" | "known" | "busy" {
+  if (hold === "open") return "busy";
+  if (hold === "sealed") return sameVersion ? "known" : "busy";
+  return "take";
 }
 
 function firstClaim(context: ClaimContext, event: ObjectEvent): FileRecord {

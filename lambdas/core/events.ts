@@ -54,7 +54,18 @@ export function parseIntake(body: string): Intake {
 
 /** A message that `parseIntake` reads back: how listings and the sweeper speak to the intake queue. */
 export function formatIntake(events: readonly ObjectEvent[]): string {
-  return JSON.stringify({ moraine: MESSAGE_VERSION, events });
+  return escapeJson(JSON.stringify({ moraine: MESSAGE_VERSION, events }));
+}
+
+/**
+ * SQS takes the characters of XML only, and emulators only those of the first plane; object keys may hold any. In JSON
+ * text these stand in strings, where an escape says the same.
+ */
+export function escapeJson(body: string): string {
+  return body.replace(
+    /[^\t\n\r -\ud7ff\ue000-\ufffd]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function fromNotification(records: readonly unknown[]): Intake {
@@ -70,7 +81,7 @@ function fromNotification(records: readonly unknown[]): Intake {
       key: decodeKey(text(object["key"], "s3.object.key")),
       version: versionOf(object, object["eTag"], object["versionId"], record["eventTime"]),
     };
-    if (!isFolderMarker(event)) events.push(event);
+    if (!isFolderMarker(event.key, event.version.sizeBytes)) events.push(event);
   }
   return events.length > 0 ? { kind: "events", events } : { kind: "nothing", why: "no object was created" };
 }
@@ -85,7 +96,9 @@ function fromEventBridge(message: Record<string, unknown>): Intake {
     key: text(object["key"], "detail.object.key"),
     version: versionOf(object, object["etag"], object["version-id"], message["time"]),
   };
-  return isFolderMarker(event) ? { kind: "nothing", why: "folder marker" } : { kind: "events", events: [event] };
+  return isFolderMarker(event.key, event.version.sizeBytes)
+    ? { kind: "nothing", why: "folder marker" }
+    : { kind: "events", events: [event] };
 }
 
 function fromOwnMessage(message: Record<string, unknown>): Intake {
@@ -140,8 +153,9 @@ export function decodeKey(encoded: string): string {
   }
 }
 
-function isFolderMarker(event: ObjectEvent): boolean {
-  return event.key.endsWith("/") && event.version.sizeBytes === 0;
+/** What a console writes when somebody makes a folder. */
+export function isFolderMarker(key: string, sizeBytes: number): boolean {
+  return key.endsWith("/") && sizeBytes === 0;
 }
 
 function unquoted(etag: string): string {

@@ -16,7 +16,8 @@ export function createRouter(ingestions: readonly Ingestion[]): Router {
     })?.ingestion;
 }
 
-function globMatcher(include: readonly string[], exclude: readonly string[]): (path: string) => boolean {
+/** Over a key below an ingestion's prefix; no `include` means all. */
+export function globMatcher(include: readonly string[], exclude: readonly string[]): (path: string) => boolean {
   const included = include.length === 0 ? () => true : picomatch([...include], { dot: true });
   const excluded = exclude.length === 0 ? () => false : picomatch([...exclude], { dot: true });
   return (path) => included(path) && !excluded(path);

@@ -1,11 +1,16 @@
 // What a listed object comes to: out of scope, seen before, known to the ledger, or sent as an event. Cheapest question first.
 
 import type { Ingestion } from "../config.ts";
-import type { ObjectEvent } from "../events.ts";
+import { LIMITS } from "../environment.ts";
+import { assert } from "../errors.ts";
+import { formatIntake, isFolderMarker, type ObjectEvent } from "../events.ts";
 import type { Clock, EventSink, Ledger, ListedObject } from "../ports.ts";
 import type { Router } from "../routing.ts";
+import { brokenBy } from "./assumptions.ts";
 import type { Assumptions, Counts, RunInput } from "./model.ts";
-import type { SeenReader } from "./seen.ts";
+import { scopeFilter } from "./scope.ts";
+import type { KnownFiles } from "./seen.ts";
+import { judge, type Verdict } from "./verdict.ts";
 
 export interface CheckContext {
   readonly ports: { readonly ledger: Ledger; readonly clock: Clock; readonly events: EventSink };
@@ -15,7 +20,7 @@ export interface CheckContext {
   readonly runId: string;
   readonly assumptions: Assumptions;
   /** Absent: every file is asked for. */
-  readonly seen?: SeenReader;
+  readonly seen?: KnownFiles;
 }
 
 export interface Checked {
@@ -28,11 +33,83 @@ export interface Checked {
 }
 
 /** `objects`: in order of their keys, of one bucket. Sends nothing. */
-export function checkObjects(_context: CheckContext, _objects: readonly ListedObject[]): Promise<Checked> {
-  throw new Error("to be built");
+export async function checkObjects(context: CheckContext, objects: readonly ListedObject[]): Promise<Checked> {
+  const isInScope = scopeFilter(context.ingestion, context.route, context.input.scope);
+  const files = objects.filter(({ key, sizeBytes }) => !isFolderMarker(key, sizeBytes));
+  const inScope = files.filter(isInScope);
+  const seen = await seenAmong(context, inScope);
+  const unseen = inScope.filter((_, index) => seen[index] !== true);
+  const { verdicts, reads } = await judge(
+    context.ports,
+    context.ingestion,
+    unseen.map((object) => eventOf(context, object)),
+  );
+  const verdictOf = new Map(unseen.map((object, index) => [object, verdicts[index]]));
+  const of = (...wanted: Verdict[]) => unseen.filter((_, index) => wanted.includes(verdicts[index] as Verdict));
+  const sent = of("unheard", "new", "changed");
+  const counts = {
+    total: objects.length,
+    new: of("unheard", "new").length,
+    changed: of("changed").length,
+    known: inScope.length - unseen.length + of("held", "known", "confirmed").length,
+    skipped: objects.length - files.length,
+    excluded: files.length - inScope.length,
+    bytes: bytesOf(inScope),
+    newBytes: bytesOf(sent),
+    ...reads,
+    broken: brokenBy(of("unheard"), context.assumptions),
+  };
+  assertComplete(counts);
+  return {
+    counts,
+    confirmed: inScope.filter((object, index) => seen[index] === true || verdictOf.get(object) === "confirmed"),
+    events: sent.map((object) => eventOf(context, object)),
+  };
 }
 
+async function seenAmong({ input, seen }: CheckContext, objects: readonly ListedObject[]): Promise<readonly boolean[]> {
+  return input.checkAll || seen === undefined || objects.length === 0 ? [] : seen.has(objects);
+}
+
+function eventOf({ ingestion, runId }: CheckContext, object: ListedObject): ObjectEvent {
+  const { key, etag, sizeBytes, lastModifiedMs: timeMs } = object;
+  return { bucket: ingestion.source.bucket, key, version: { etag, sizeBytes, timeMs }, runId };
+}
+
+function bytesOf(objects: readonly ListedObject[]): number {
+  return objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+function assertComplete(counts: Pick<Counts, "total" | "new" | "changed" | "known" | "skipped" | "excluded">): void {
+  const sum = counts.new + counts.changed + counts.known + counts.skipped + counts.excluded;
+  assert(sum === counts.total, "every listed object is counted once");
+}
+
+/** Of one message; SQS bills it by 64 KiB, and takes 256 KiB. */
+const MESSAGE_BYTES_MAX = 200_000;
+
 /** Packs events into messages and sends them; number of messages. Nothing is sent in a dry run. */
-export function sendEvents(_context: CheckContext, _events: readonly ObjectEvent[]): Promise<number> {
-  throw new Error("to be built");
+export async function sendEvents(context: CheckContext, events: readonly ObjectEvent[]): Promise<number> {
+  if (context.input.dryRun || events.length === 0) return 0;
+  const bodies = packEvents(events).map(formatIntake);
+  await context.ports.events.send(bodies);
+  return bodies.length;
+}
+
+/** In order: as many to a message as it may name, and fewer when their keys are long. */
+function packEvents(events: readonly ObjectEvent[]): ObjectEvent[][] {
+  const messages: ObjectEvent[][] = [];
+  let room = 0;
+  for (const event of events) {
+    const sizeBytes = Buffer.byteLength(formatIntake([event]));
+    const last = messages.at(-1);
+    if (last === undefined || last.length === LIMITS.backfillEventsPerMessage || room < sizeBytes) {
+      messages.push([event]);
+      room = MESSAGE_BYTES_MAX - sizeBytes;
+    } else {
+      last.push(event);
+      room -= sizeBytes;
+    }
+  }
+  return messages;
 }

@@ -1,44 +1,155 @@
 // Sorted manifests of files whose fate the ledger has confirmed, so that a relisting asks the ledger only about what is new.
 // Safe when stale: an entry is one version (key, ETag, size, LastModified) whose fate is on record for ever; what has no entry is asked for.
+// So a segment that is gone, damaged or out of reach has no entries: it costs ledger reads and is counted, and never ends a run.
 
 import type { ListedObject, ObjectStore } from "../ports.ts";
+import { compareUtf8 } from "./key-order.ts";
 import type { SeenSegment } from "./model.ts";
+import { SegmentCache, type SegmentReads } from "./seen-cache.ts";
+import { type EntryList, EntryWriter, hashVersions, mergeLists } from "./seen-entries.ts";
+import { type AskedKey, findEntries, SEGMENT_ENTRIES } from "./seen-segment.ts";
+import { writeSegments } from "./seen-store.ts";
 
 export interface SeenIndex {
   /** In order of `first`; may overlap. */
   readonly segments: readonly SeenSegment[];
 }
 
+/** Answers from somewhere cheaper than the ledger; true only for versions whose fate is on record. A cache may stand in for the manifest. */
+export interface KnownFiles {
+  has(objects: readonly ListedObject[]): Promise<readonly boolean[]>;
+}
+
+/** Of unpacked segments: some 180 of 32,768 entries with long keys. */
+const CACHE_BYTES_MAX = 256 * 1024 * 1024;
+
 /** Looks listed objects up, in order of their keys, with a bounded number of segments in memory. */
-export class SeenReader {
-  constructor(_store: ObjectStore, _index: SeenIndex) {
-    throw new Error("to be built");
+export class SeenReader implements KnownFiles {
+  readonly #cache: SegmentCache;
+  readonly #segments: readonly SeenSegment[];
+  /** The largest `last` of the segments up to each: tells where the first one that reaches a key may stand. */
+  readonly #reach: readonly string[];
+
+  constructor(
+    store: ObjectStore,
+    index: SeenIndex,
+    { cacheBytesMax = CACHE_BYTES_MAX }: { readonly cacheBytesMax?: number } = {},
+  ) {
+    this.#cache = new SegmentCache(store, cacheBytesMax);
+    this.#segments = index.segments.toSorted((a, b) => compareUtf8(a.first, b.first));
+    let furthest = "";
+    this.#reach = this.#segments.map(({ last }) => {
+      if (compareUtf8(last, furthest) > 0) furthest = last;
+      return furthest;
+    });
   }
 
-  /** Whether each object has an entry. `objects` in order; calls may come for several stretches at once. A segment that is gone has none. */
-  has(_objects: readonly ListedObject[]): Promise<readonly boolean[]> {
-    throw new Error("to be built");
+  /** Whether each object has an entry. `objects` in order (another one is right, and slower); several stretches may ask at once. */
+  async has(objects: readonly ListedObject[]): Promise<readonly boolean[]> {
+    const found = new Array<boolean>(objects.length).fill(false);
+    const order = orderOf(objects);
+    const [first, last] = [order[0], order.at(-1)];
+    if (first === undefined || last === undefined) return found;
+    const keyAt = (at: number) => (objects[at] as ListedObject).key;
+    const hashes = hashVersions(objects);
+    for (const segment of this.#overlapping(keyAt(first), keyAt(last))) {
+      const open = order.filter((at) => found[at] !== true && isWithin(keyAt(at), segment));
+      if (open.length === 0) continue;
+      const unpacked = await this.#cache.get(segment.uri);
+      const asked = open.map((at): AskedKey => ({ key: Buffer.from(keyAt(at)), at }));
+      if (unpacked !== undefined) findEntries(unpacked, asked, hashes, found);
+    }
+    return found;
+  }
+
+  /** How the segments asked for came in: what is `missing` or `unreadable` cost ledger reads. */
+  get reads(): SegmentReads {
+    return this.#cache.reads;
+  }
+
+  #overlapping(first: string, last: string): readonly SeenSegment[] {
+    const from = countWhile(this.#reach, (reach) => compareUtf8(reach, first) < 0);
+    const to = countWhile(this.#segments, (segment) => compareUtf8(segment.first, last) <= 0);
+    return this.#segments.slice(from, to).filter((segment) => compareUtf8(segment.last, first) >= 0);
   }
 }
 
 /** Collects confirmed objects stretch by stretch and writes segments. */
 export class SeenWriter {
-  constructor(_store: ObjectStore, _folder: string, _name: () => string) {
-    throw new Error("to be built");
+  readonly #store: ObjectStore;
+  readonly #folder: string;
+  readonly #name: () => string;
+  #held: EntryList[] = [];
+  #heldBytes = 0;
+
+  /** `folder`: `s3://bucket/…/`. `name`: unique with each call. */
+  constructor(store: ObjectStore, folder: string, name: () => string) {
+    this.#store = store;
+    this.#folder = folder;
+    this.#name = name;
   }
 
   /** `confirmed`: objects of the stretch, in order. Stretches may come in any order. */
-  add(_confirmed: readonly ListedObject[]): void {
-    throw new Error("to be built");
+  add(confirmed: readonly ListedObject[]): void {
+    const order = orderOf(confirmed);
+    if (order.length === 0) return;
+    const hashes = hashVersions(confirmed);
+    const writer = new EntryWriter();
+    for (const at of order) {
+      const key = Buffer.from((confirmed[at] as ListedObject).key);
+      writer.push(key, key.length, hashes[2 * at] as number, hashes[2 * at + 1] as number);
+    }
+    this.#hold(writer.take());
   }
 
   /** Entries held in memory, in bytes. */
   get heldBytes(): number {
-    throw new Error("to be built");
+    return this.#heldBytes;
   }
 
-  /** Uploads what is held; the segments written by this call. */
-  flush(): Promise<readonly SeenSegment[]> {
-    throw new Error("to be built");
+  /** Uploads what is held, one sorted run of segments; the segments written by this call. After an error all of it is still held. */
+  async flush(): Promise<readonly SeenSegment[]> {
+    const lists = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    try {
+      return await writeSegments(this.#store, this.#folder, this.#name, mergeLists(lists, SEGMENT_ENTRIES));
+    } catch (error) {
+      for (const list of lists) this.#hold(list);
+      throw error;
+    }
   }
+
+  #hold(list: EntryList): void {
+    this.#held.push(list);
+    this.#heldBytes += list.keys.length + list.hashes.length + LIST_OVERHEAD_BYTES;
+  }
+}
+
+/** Of the buffers of one list. */
+const LIST_OVERHEAD_BYTES = 400;
+
+/** Places of the objects in order of their keys. A key that is no Unicode text has no bytes of its own, so it never has an entry. */
+function orderOf(objects: readonly ListedObject[]): number[] {
+  const places = [...objects.keys()].filter((at) => objects[at]?.key.isWellFormed());
+  const compare = (a: number, b: number) =>
+    compareUtf8((objects[a] as ListedObject).key, (objects[b] as ListedObject).key);
+  const isInOrder = places.every((at, index) => index === 0 || compare(places[index - 1] as number, at) <= 0);
+  return isInOrder ? places : places.sort(compare);
+}
+
+function isWithin(key: string, { first, last }: SeenSegment): boolean {
+  return compareUtf8(key, first) >= 0 && compareUtf8(key, last) <= 0;
+}
+
+/** Of items of which the first ones, and no others, meet the condition: how many do. */
+function countWhile<T>(items: readonly T[], holds: (item: T) => boolean): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(items[middle] as T)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
