@@ -7,6 +7,8 @@ import { join } from "node:path";
 const BENCHES: Readonly<Record<string, string>> = {
   convert: "a conversion beside a bare DuckDB COPY, 500 MB of CSV and NDJSON",
   "small-files": "2,000 small CSV files beside one COPY that knows the columns",
+  inventory: "a large S3 inventory in a small memory",
+  seen: "a million files in the seen manifest: written, read, looked up",
   "end-to-end": "upload to committed rows on the local stack, and where the time goes",
 };
 

@@ -6,7 +6,7 @@ import { DeleteObjectsCommand, GetObjectCommand, ListObjectsV2Command, type S3Cl
 import { mapLimit } from "../core/concurrency.ts";
 import { assert, type ErrorContext, MoraineError } from "../core/errors.ts";
 import { type ObjectUri, objectUri, splitUri } from "../core/ids.ts";
-import type { GetOutcome, ObjectFacts, ObjectStore, PutBody } from "../core/ports.ts";
+import type { ByteRange, GetOutcome, ObjectFacts, ObjectStore, PutBody } from "../core/ports.ts";
 import { chunk } from "./bounded.ts";
 import { putObject } from "./s3-put.ts";
 import { describeFailure, toMoraineError } from "./sdk-errors.ts";
@@ -21,14 +21,24 @@ export class S3ObjectStore implements ObjectStore {
     this.#client = client;
   }
 
-  async get(uri: ObjectUri, options: { readonly ifMatch?: string } = {}): Promise<GetOutcome> {
+  async get(
+    uri: ObjectUri,
+    { ifMatch, range }: { readonly ifMatch?: string; readonly range?: ByteRange } = {},
+  ): Promise<GetOutcome> {
     const { bucket, key } = splitUri(uri);
-    const condition = options.ifMatch === undefined ? {} : { IfMatch: `"${options.ifMatch}"` };
+    const request = {
+      Bucket: bucket,
+      Key: key,
+      ...(ifMatch === undefined ? {} : { IfMatch: `"${ifMatch}"` }),
+      ...(range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` }),
+    };
     try {
-      const answer = await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...condition }));
-      const facts = factsOf(uri, { ETag: answer.ETag, Size: answer.ContentLength, LastModified: answer.LastModified });
+      const answer = await this.#client.send(new GetObjectCommand(request));
+      const bodyBytes = answer.ContentLength ?? 0;
+      const size = range === undefined ? answer.ContentLength : wholeSize(answer.ContentRange);
+      const facts = factsOf(uri, { ETag: answer.ETag, Size: size, LastModified: answer.LastModified });
       assert(answer.Body !== undefined, "s3 answered a get without a body");
-      return { kind: "found", body: bodyOf(uri, answer.Body as AsyncIterable<Uint8Array>, facts.sizeBytes), ...facts };
+      return { kind: "found", body: bodyOf(uri, answer.Body as AsyncIterable<Uint8Array>, bodyBytes), ...facts };
     } catch (error) {
       const { name, status } = describeFailure(error);
       if (status === 412) return { kind: "changed" };
@@ -123,6 +133,12 @@ function factsOf(
     throw new MoraineError("Unavailable", "s3 left out an object's etag, size or date", { uri });
   }
   return { etag: ETag.replaceAll('"', ""), sizeBytes: Size, lastModifiedMs: LastModified.getTime() };
+}
+
+/** Of `bytes 0-9/100`. */
+function wholeSize(contentRange: string | undefined): number | undefined {
+  const size = /\/(\d+)$/.exec(contentRange ?? "")?.[1];
+  return size === undefined ? undefined : Number(size);
 }
 
 function decodeKey(encoded: string): string {

@@ -5,10 +5,13 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { GlueClient } from "@aws-sdk/client-glue";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import { DISCOVERY_DEFAULTS } from "../core/discovery/defaults.ts";
 import type { GlueClients } from "./glue-pointer.ts";
 
 export interface SdkClients {
   readonly s3: S3Client;
+  /** For listings: sends a request once, and many at a time. */
+  readonly listing: S3Client;
   readonly dynamodb: DynamoDBClient;
   readonly sqs: SQSClient;
   readonly glue: GlueClients;
@@ -27,10 +30,18 @@ export function createClients({ pathStyle, place }: { pathStyle: boolean; place?
   return {
     // A part of 16 MiB takes seconds; a body that stands still this long has been lost.
     s3: new S3Client({ ...place, forcePathStyle: pathStyle, maxAttempts: 4, ...bounded(60_000, 30_000) }),
+    listing: new S3Client({ ...place, forcePathStyle: pathStyle, maxAttempts: 1, ...manyAtOnce(10_000) }),
     dynamodb: new DynamoDBClient({ ...place, maxAttempts: 4, ...bounded(5_000) }),
     sqs: new SQSClient({ ...place, maxAttempts: 4, ...bounded(10_000) }),
     glue: { reads: new GlueClient({ ...glue, maxAttempts: 4 }), writes: new GlueClient({ ...glue, maxAttempts: 1 }) },
   };
+}
+
+/** The SDK opens 50 connections at most unless told. */
+function manyAtOnce(requestTimeout: number) {
+  const sockets = { keepAlive: true, maxSockets: DISCOVERY_DEFAULTS.concurrencyMax };
+  const { requestHandler } = bounded(requestTimeout);
+  return { requestHandler: { ...requestHandler, httpAgent: sockets, httpsAgent: sockets } };
 }
 
 /** `requestTimeout` ends with the answer's head; `socketTimeout` bounds the silence while a body streams. */

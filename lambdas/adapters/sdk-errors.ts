@@ -82,7 +82,7 @@ function judge(failure: SdkFailure, call: SdkCall): { kind: ErrorKind; message: 
   if (DENIED.test(failure.name) || (failure.status === 403 && !TRY_AGAIN.test(failure.name))) {
     return { kind: "Invalid", message: `access was denied: allow ${call.action} to this role` };
   }
-  if (THROTTLED.test(failure.name) || failure.status === 429) return { kind: "Unavailable", message: "throttled" };
+  if (isThrottled(failure)) return { kind: "Unavailable", message: "throttled" };
   if (TRY_AGAIN.test(failure.name)) return { kind: "Unavailable", message: "the service asks to try again" };
   if (MISSING.test(failure.name)) {
     return { kind: "Invalid", message: "what the request names does not exist: deploy the stack or correct the name" };
@@ -90,6 +90,11 @@ function judge(failure: SdkFailure, call: SdkCall): { kind: ErrorKind; message: 
   const definite = failure.answered && (failure.status ?? 0) < 500 && !TIMED_OUT.test(failure.name);
   if (definite && (failure.status ?? 0) >= 400) return { kind: "Invalid", message: "the service refused the request" };
   return { kind: "Unavailable", message: "the service did not answer" };
+}
+
+/** The service asks for fewer requests. */
+export function isThrottled({ name, status }: SdkFailure): boolean {
+  return THROTTLED.test(name) || status === 429;
 }
 
 /** Denials do not depend on what earlier attempts did; calling them unknown would hide the remedy. */

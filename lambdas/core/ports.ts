@@ -44,9 +44,15 @@ export type GetOutcome =
 
 export type PutBody = Uint8Array | { readonly sizeBytes: number; open(): AsyncIterable<Uint8Array> };
 
+/** Bytes start <= b < end, of which the object must have the first. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface ObjectStore {
-  /** ETags are without quotes, everywhere. */
-  get(uri: ObjectUri, options?: { readonly ifMatch?: string }): Promise<GetOutcome>;
+  /** ETags are without quotes, everywhere. `range`: the body is that part; the facts are the whole object's. */
+  get(uri: ObjectUri, options?: { readonly ifMatch?: string; readonly range?: ByteRange }): Promise<GetOutcome>;
   /** `ifAbsent`: If-None-Match *, "exists" is its 412. */
   put(
     uri: ObjectUri,

@@ -73,6 +73,27 @@ export function objectStoreContract(subject: string, open: () => Promise<ObjectS
       expect(await bytesOf(await under.store.get(uri, { ifMatch: second.etag }))).toEqual(Buffer.from("two"));
     });
 
+    test("a range is those bytes of the object, cut at its end, under the whole object's facts", async () => {
+      const uri = at(folder(), "ranged");
+      const stored = await under.store.put(uri, text("0123456789"));
+      if (stored.kind !== "stored") throw new Error(stored.kind);
+      for (const [start, end, bytes] of [
+        [0, 1, "0"],
+        [3, 7, "3456"],
+        [9, 10, "9"],
+        [4, 100, "456789"],
+      ] as const) {
+        const got = await under.store.get(uri, { ifMatch: stored.etag, range: { start, end } });
+        expect(got).toMatchObject({ kind: "found", etag: stored.etag, sizeBytes: 10 });
+        expect((await bytesOf(got)).toString()).toBe(bytes);
+      }
+      const range = { start: 0, end: 1 };
+      expect(await under.store.get(uri, { ifMatch: "0123456789abcdef0123456789abcdef", range })).toEqual({
+        kind: "changed",
+      });
+      expect(await under.store.get(at(folder(), "never"), { range })).toEqual({ kind: "absent" });
+    });
+
     test("an object that is not there is absent, whatever version was asked for", async () => {
       const uri = at(folder(), "never");
       expect(await under.store.get(uri)).toEqual({ kind: "absent" });

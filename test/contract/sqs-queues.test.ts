@@ -1,9 +1,11 @@
-// The SQS adapter over fauxqs (an SQS we did not write): the queues contract, then entries a batch fails one by one.
+// The SQS adapters over fauxqs (an SQS we did not write): the contracts of both ports, then entries a batch fails one by one.
 
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SqsEventSink } from "../../lambdas/adapters/sqs-event-sink.ts";
 import { SqsQueues } from "../../lambdas/adapters/sqs-queues.ts";
 import { kindOf } from "./collect.ts";
+import { eventSinkContract } from "./event-sink.contract.ts";
 import { type LossyProxy, startLossyProxy } from "./lossy-proxy.ts";
 import { queuesContract } from "./queues.contract.ts";
 import { clientOptions, listen, type Service, type SqsService, startSqs } from "./services.ts";
@@ -36,6 +38,11 @@ queuesContract("sqs", async () => {
     takeHints: async (count) => (await take(sqs.client, sqs.commitQueueUrl, count)).map((body) => JSON.parse(body)),
     close: sqs.close,
   };
+});
+
+eventSinkContract("sqs", async () => {
+  const { client, intakeQueueUrl: queueUrl, close } = await startSqs();
+  return { sink: new SqsEventSink({ client, queueUrl }), take: (count) => take(client, queueUrl, count), close };
 });
 
 describe("the sqs adapter on a bad network", () => {

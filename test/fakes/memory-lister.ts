@@ -12,6 +12,7 @@ export interface KeySequence {
 }
 
 export const PAGE_KEYS = 1000;
+const LAST_MODIFIED_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 
 export class MemoryLister implements BucketLister {
   readonly requests: ListRequest[] = [];
@@ -50,7 +51,8 @@ export class SequenceLister implements BucketLister {
   async page(request: ListRequest): Promise<ListPage> {
     this.requests++;
     return pageOf(this.#keys, request, this.#pageKeys, (index) => {
-      return { key: this.#keys.at(index), etag: `etag-${index}`, sizeBytes: index, lastModifiedMs: 0 };
+      const key = this.#keys.at(index);
+      return { key, etag: `etag-${index}`, sizeBytes: Buffer.byteLength(key), lastModifiedMs: LAST_MODIFIED_MS };
     });
   }
 }

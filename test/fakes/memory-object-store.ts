@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { MoraineError } from "../../lambdas/core/errors.ts";
 import { type ObjectUri, splitUri } from "../../lambdas/core/ids.ts";
-import type { Clock, GetOutcome, ObjectFacts, ObjectStore, PutBody } from "../../lambdas/core/ports.ts";
+import type { ByteRange, Clock, GetOutcome, ObjectFacts, ObjectStore, PutBody } from "../../lambdas/core/ports.ts";
 
 export interface StoredObject {
   readonly bytes: Uint8Array;
@@ -25,13 +25,17 @@ export class MemoryObjectStore implements ObjectStore {
     this.#clock = clock;
   }
 
-  async get(uri: ObjectUri, options: { readonly ifMatch?: string } = {}): Promise<GetOutcome> {
+  async get(
+    uri: ObjectUri,
+    options: { readonly ifMatch?: string; readonly range?: ByteRange } = {},
+  ): Promise<GetOutcome> {
     this.#count("get");
     splitUri(uri);
     const object = this.objects.get(uri);
     if (object === undefined) return { kind: "absent" };
     if (options.ifMatch !== undefined && options.ifMatch !== object.etag) return { kind: "changed" };
-    return { kind: "found", body: chunksOf(object.bytes), ...factsOf(object) };
+    const { start, end } = options.range ?? { start: 0, end: object.bytes.length };
+    return { kind: "found", body: chunksOf(object.bytes.subarray(start, end)), ...factsOf(object) };
   }
 
   async put(

@@ -47,7 +47,9 @@ test("the core imports only itself and pure libraries", () => {
       .filter((name) => !name.startsWith("."))
       .map((name) => `${name} in ${file}`),
   );
-  const pure = /^(node:(crypto|zlib|util|buffer)|avsc(\/\S+)?|picomatch|yaml|zod(\/\S+)?) in /;
+  // hyparquet by the entry that has no file system in it; the bytes come from the object store's port.
+  const pure =
+    /^(node:(crypto|zlib|stream|util|buffer)|avsc(\/\S+)?|hyparquet\/src\/index\.js|picomatch|yaml|zod(\/\S+)?) in /;
   expect(imports.filter((line) => !pure.test(line))).toEqual([]);
   expect(offenders(sources.filter(inCore), /from "\.\.\/(\.\.\/)?adapters/)).toEqual([]);
 });

@@ -18,17 +18,21 @@ export const RESTART_EVERY = 64;
 
 /**
  * Of ETag, size and LastModified in whole seconds, as two words at `at`. Not a cryptographic hash: two versions of one key are taken
- * for each other with a chance of 2^-64, and whoever could forge that may write to the bucket anyway. A SHA-256 costs five times as much.
+ * for each other with a chance of 2^-64, and whoever could forge that may write to the bucket anyway. SHA-256 costs five times as much.
  */
-export function hashVersion(object: ListedObject, into: Uint32Array, at: number): void {
-  const text = `${object.etag}\n${object.sizeBytes}\n${Math.floor(object.lastModifiedMs / 1000)}`;
+export function hashVersion({ etag, sizeBytes, lastModifiedMs }: ListedObject, into: Uint32Array, at: number): void {
+  const seconds = Math.floor(lastModifiedMs / 1000);
+  const { length } = etag;
   let a = 0x243f6a88;
   let b = 0x85a308d3;
-  // Each step is a permutation of the 64 bits of (a, b), so two texts that have come apart meet again only by chance.
-  for (let index = 0; index <= text.length; index++) {
-    a = Math.imul(a ^ (index < text.length ? text.charCodeAt(index) : text.length), 0x9e3779b1);
+  // Each step is a permutation of the 64 bits of (a, b), so two versions that have come apart meet again only by chance.
+  for (let index = 0; index < length + 5; index++) {
+    a = Math.imul(
+      a ^ (index < length ? etag.charCodeAt(index) : wordOf(index - length, length, sizeBytes, seconds)),
+      P1,
+    );
     a ^= a >>> 15;
-    b = Math.imul(b ^ a, 0x85ebca77);
+    b = Math.imul(b ^ a, P2);
     b ^= b >>> 13;
     a ^= b;
   }
@@ -36,10 +40,36 @@ export function hashVersion(object: ListedObject, into: Uint32Array, at: number)
   into[at + 1] = b;
 }
 
-export function hashVersions(objects: readonly ListedObject[]): Uint32Array {
-  const hashes = new Uint32Array(objects.length * 2);
-  for (const [index, object] of objects.entries()) hashVersion(object, hashes, index * 2);
-  return hashes;
+const P1 = 0x9e3779b1;
+const P2 = 0x85ebca77;
+
+/** What follows the ETag, so that no two versions are the same sequence of words. */
+function wordOf(place: number, etagLength: number, sizeBytes: number, seconds: number): number {
+  if (place === 0) return etagLength;
+  if (place < 3) return place === 1 ? sizeBytes >>> 0 : Math.floor(sizeBytes / 2 ** 32);
+  return place === 3 ? seconds >>> 0 : Math.floor(seconds / 2 ** 32);
+}
+
+/** Versions of objects in some order: their keys end to end, and their hashes. One allocation for a stretch, not one for each key. */
+export interface PackedVersions {
+  readonly count: number;
+  readonly keys: Buffer;
+  /** The key of the n-th lies between the n-th and the next. */
+  readonly starts: Uint32Array;
+  readonly hashes: Uint32Array;
+}
+
+export function packVersions(objects: readonly ListedObject[], order: readonly number[]): PackedVersions {
+  const count = order.length;
+  const [starts, hashes] = [new Uint32Array(count + 1), new Uint32Array(2 * count)];
+  for (let n = 0; n < count; n++) {
+    const object = objects[order[n] as number] as ListedObject;
+    starts[n + 1] = (starts[n] as number) + Buffer.byteLength(object.key);
+    hashVersion(object, hashes, 2 * n);
+  }
+  const keys = Buffer.allocUnsafe(starts[count] as number);
+  for (let n = 0; n < count; n++) keys.write((objects[order[n] as number] as ListedObject).key, starts[n] as number);
+  return { count, keys, starts, hashes };
 }
 
 /** Takes entries in order of key, then hash. An entry pushed twice is held once. */
@@ -55,21 +85,21 @@ export class EntryWriter {
     return this.#count;
   }
 
-  /** The key is the first `length` bytes, which are copied. */
-  push(key: Buffer, length: number, a: number, b: number): void {
-    const common = this.#commonWith(key, length);
+  /** The key, which is copied, is the `length` bytes from `start` of `bytes`. */
+  push(bytes: Buffer, start: number, length: number, a: number, b: number): void {
+    const common = this.#commonWith(bytes, start, length);
     if (this.#count > 0 && common === length && common === this.#lastLength && this.#isLastHash(a, b)) return;
     const shared = this.#count % RESTART_EVERY === 0 ? 0 : common;
     this.#keys = withRoom(this.#keys, this.#keysLength, length - shared + 10);
     this.#varint(shared);
     this.#varint(length - shared);
-    this.#keysLength += key.copy(this.#keys, this.#keysLength, shared, length);
+    this.#keysLength += bytes.copy(this.#keys, this.#keysLength, start + shared, start + length);
     this.#hashes = withRoom(this.#hashes, this.#count * HASH_BYTES, HASH_BYTES);
     this.#hashes.writeUInt32LE(a, this.#count * HASH_BYTES);
     this.#hashes.writeUInt32LE(b, this.#count * HASH_BYTES + 4);
     this.#count++;
-    this.#last = withRoom(this.#last, 0, length);
-    key.copy(this.#last, common, common, length);
+    this.#last = withRoom(this.#last, common, length - common);
+    bytes.copy(this.#last, common, start + common, start + length);
     this.#lastLength = length;
   }
 
@@ -84,11 +114,11 @@ export class EntryWriter {
     return list;
   }
 
-  #commonWith(key: Buffer, length: number): number {
+  #commonWith(bytes: Buffer, start: number, length: number): number {
     const most = Math.min(length, this.#lastLength);
     const last = this.#last;
     let common = 0;
-    while (common < most && last[common] === key[common]) common++;
+    while (common < most && last[common] === bytes[start + common]) common++;
     return common;
   }
 
@@ -155,7 +185,7 @@ export function* mergeLists(lists: readonly EntryList[], entriesMax: number): Ge
   const heap: EntryCursor[] = [];
   for (const cursor of lists.map((list) => new EntryCursor(list))) if (cursor.next()) insert(heap, cursor);
   while (heap[0] !== undefined) {
-    writer.push(heap[0].key, heap[0].length, heap[0].a, heap[0].b);
+    writer.push(heap[0].key, 0, heap[0].length, heap[0].a, heap[0].b);
     if (!heap[0].next()) removeTop(heap);
     else sink(heap);
     if (writer.count === entriesMax && heap.length > 0) yield writer.take();

@@ -8,7 +8,7 @@
 
 import { createHash } from "node:crypto";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { EntryCursor, type EntryList, HASH_BYTES, RESTART_EVERY } from "./seen-entries.ts";
+import { EntryCursor, type EntryList, HASH_BYTES, type PackedVersions, RESTART_EVERY } from "./seen-entries.ts";
 
 /** 32,768 entries: some 700 KB to 1.2 MB, a GET of 30 ms, for which the ledger would be asked 328 times. */
 export const SEGMENT_ENTRIES = 32_768;
@@ -71,43 +71,44 @@ function restartsOf(list: EntryList): Uint32Array | undefined {
   return cursor.at === list.keys.length ? restarts : undefined;
 }
 
-/** An object that is asked for: its key's bytes, and its place among the others. */
-export interface AskedKey {
-  readonly key: Buffer;
-  readonly at: number;
-}
-
-/** Sets `found[at]` of those asked keys (in order) whose version, two words at `2 * at` of `hashes`, the segment has. */
+/** Tells of each version from `from` to before `to`, in order of key, that the segment has an entry for. */
 export function findEntries(
   segment: OpenSegment,
-  asked: readonly AskedKey[],
-  hashes: Uint32Array,
-  found: boolean[],
+  versions: PackedVersions,
+  [from, to]: readonly [number, number],
+  tell: (version: number) => void,
 ): void {
-  if (asked[0] === undefined) return;
-  const cursor = cursorBefore(segment, asked[0].key);
-  let index = 0;
-  for (let more = cursor.next(); more && index < asked.length; ) {
-    const order = cursor.key.compare((asked[index] as AskedKey).key, undefined, undefined, 0, cursor.length);
-    if (order > 0) index++;
-    if (order === 0) markVersions(cursor, asked, index, hashes, found);
-    if (order <= 0) more = cursor.next();
+  if (from >= to) return;
+  const cursor = cursorBefore(segment, keyOf(versions, from));
+  let asked = from;
+  for (let more = cursor.next(); more && asked < to; ) {
+    const order = compareToKey(cursor, versions, asked);
+    if (order > 0) asked++;
+    else {
+      if (order === 0) tellVersions(cursor, versions, [asked, to], tell);
+      more = cursor.next();
+    }
   }
 }
 
 /** Several may ask for one key, and it may have several versions here. */
-function markVersions(
+function tellVersions(
   cursor: EntryCursor,
-  asked: readonly AskedKey[],
-  from: number,
-  hashes: Uint32Array,
-  found: boolean[],
+  versions: PackedVersions,
+  [from, to]: readonly [number, number],
+  tell: (version: number) => void,
 ): void {
-  const { key } = asked[from] as AskedKey;
-  for (let index = from; asked[index]?.key.equals(key); index++) {
-    const { at } = asked[index] as AskedKey;
-    if (hashes[2 * at] === cursor.a && hashes[2 * at + 1] === cursor.b) found[at] = true;
+  for (let asked = from; asked < to && compareToKey(cursor, versions, asked) === 0; asked++) {
+    if (versions.hashes[2 * asked] === cursor.a && versions.hashes[2 * asked + 1] === cursor.b) tell(asked);
   }
+}
+
+function compareToKey(cursor: EntryCursor, { keys, starts }: PackedVersions, asked: number): number {
+  return cursor.key.compare(keys, starts[asked], starts[asked + 1], 0, cursor.length);
+}
+
+function keyOf({ keys, starts }: PackedVersions, asked: number): Buffer {
+  return keys.subarray(starts[asked], starts[asked + 1]);
 }
 
 /** At the last restart whose key is smaller: entries of `key` may begin right before a restart that equals it. */

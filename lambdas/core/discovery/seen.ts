@@ -6,8 +6,8 @@ import type { ListedObject, ObjectStore } from "../ports.ts";
 import { compareUtf8 } from "./key-order.ts";
 import type { SeenSegment } from "./model.ts";
 import { SegmentCache, type SegmentReads } from "./seen-cache.ts";
-import { type EntryList, EntryWriter, hashVersions, mergeLists } from "./seen-entries.ts";
-import { type AskedKey, findEntries, SEGMENT_ENTRIES } from "./seen-segment.ts";
+import { type EntryList, EntryWriter, mergeLists, packVersions } from "./seen-entries.ts";
+import { findEntries, SEGMENT_ENTRIES } from "./seen-segment.ts";
 import { writeSegments } from "./seen-store.ts";
 
 export interface SeenIndex {
@@ -48,16 +48,18 @@ export class SeenReader implements KnownFiles {
   async has(objects: readonly ListedObject[]): Promise<readonly boolean[]> {
     const found = new Array<boolean>(objects.length).fill(false);
     const order = orderOf(objects);
-    const [first, last] = [order[0], order.at(-1)];
-    if (first === undefined || last === undefined) return found;
-    const keyAt = (at: number) => (objects[at] as ListedObject).key;
-    const hashes = hashVersions(objects);
-    for (const segment of this.#overlapping(keyAt(first), keyAt(last))) {
-      const open = order.filter((at) => found[at] !== true && isWithin(keyAt(at), segment));
-      if (open.length === 0) continue;
+    const keyAt = (n: number) => (objects[order[n] as number] as ListedObject).key;
+    if (order.length === 0) return found;
+    const versions = packVersions(objects, order);
+    for (const segment of this.#overlapping(keyAt(0), keyAt(order.length - 1))) {
+      const from = countWhile(order.length, (n) => compareUtf8(keyAt(n), segment.first) < 0);
+      const to = countWhile(order.length, (n) => compareUtf8(keyAt(n), segment.last) <= 0);
+      if (!isAnyOpen(order, [from, to], found)) continue;
       const unpacked = await this.#cache.get(segment.uri);
-      const asked = open.map((at): AskedKey => ({ key: Buffer.from(keyAt(at)), at }));
-      if (unpacked !== undefined) findEntries(unpacked, asked, hashes, found);
+      if (unpacked === undefined) continue;
+      findEntries(unpacked, versions, [from, to], (n) => {
+        found[order[n] as number] = true;
+      });
     }
     return found;
   }
@@ -68,9 +70,10 @@ export class SeenReader implements KnownFiles {
   }
 
   #overlapping(first: string, last: string): readonly SeenSegment[] {
-    const from = countWhile(this.#reach, (reach) => compareUtf8(reach, first) < 0);
-    const to = countWhile(this.#segments, (segment) => compareUtf8(segment.first, last) <= 0);
-    return this.#segments.slice(from, to).filter((segment) => compareUtf8(segment.last, first) >= 0);
+    const segments = this.#segments;
+    const from = countWhile(segments.length, (n) => compareUtf8(this.#reach[n] as string, first) < 0);
+    const to = countWhile(segments.length, (n) => compareUtf8((segments[n] as SeenSegment).first, last) <= 0);
+    return segments.slice(from, to).filter((segment) => compareUtf8(segment.last, first) >= 0);
   }
 }
 
@@ -93,11 +96,12 @@ export class SeenWriter {
   add(confirmed: readonly ListedObject[]): void {
     const order = orderOf(confirmed);
     if (order.length === 0) return;
-    const hashes = hashVersions(confirmed);
+    const { count, keys, starts, hashes } = packVersions(confirmed, order);
     const writer = new EntryWriter();
-    for (const at of order) {
-      const key = Buffer.from((confirmed[at] as ListedObject).key);
-      writer.push(key, key.length, hashes[2 * at] as number, hashes[2 * at + 1] as number);
+    for (let n = 0; n < count; n++) {
+      const start = starts[n] as number;
+      const length = (starts[n + 1] as number) - start;
+      writer.push(keys, start, length, hashes[2 * n] as number, hashes[2 * n + 1] as number);
     }
     this.#hold(writer.take());
   }
@@ -131,24 +135,33 @@ const LIST_OVERHEAD_BYTES = 400;
 
 /** Places of the objects in order of their keys. A key that is no Unicode text has no bytes of its own, so it never has an entry. */
 function orderOf(objects: readonly ListedObject[]): number[] {
-  const places = [...objects.keys()].filter((at) => objects[at]?.key.isWellFormed());
-  const compare = (a: number, b: number) =>
-    compareUtf8((objects[a] as ListedObject).key, (objects[b] as ListedObject).key);
-  const isInOrder = places.every((at, index) => index === 0 || compare(places[index - 1] as number, at) <= 0);
-  return isInOrder ? places : places.sort(compare);
+  const places: number[] = [];
+  const keyAt = (at: number) => (objects[at] as ListedObject).key;
+  let isInOrder = true;
+  for (let at = 0; at < objects.length; at++) {
+    if (!keyAt(at).isWellFormed()) continue;
+    isInOrder &&= places.length === 0 || compareUtf8(keyAt(places.at(-1) as number), keyAt(at)) <= 0;
+    places.push(at);
+  }
+  return isInOrder ? places : places.sort((a, b) => compareUtf8(keyAt(a), keyAt(b)));
 }
 
-function isWithin(key: string, { first, last }: SeenSegment): boolean {
-  return compareUtf8(key, first) >= 0 && compareUtf8(key, last) <= 0;
+function isAnyOpen(
+  order: readonly number[],
+  [from, to]: readonly [number, number],
+  found: readonly boolean[],
+): boolean {
+  for (let n = from; n < to; n++) if (found[order[n] as number] !== true) return true;
+  return false;
 }
 
-/** Of items of which the first ones, and no others, meet the condition: how many do. */
-function countWhile<T>(items: readonly T[], holds: (item: T) => boolean): number {
+/** Of `length` things of which the first ones, and no others, meet the condition: how many do. */
+function countWhile(length: number, holds: (n: number) => boolean): number {
   let low = 0;
-  let high = items.length;
+  let high = length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (holds(items[middle] as T)) low = middle + 1;
+    if (holds(middle)) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -188,7 +188,7 @@ describe("the seen manifest", () => {
       expect(reads).toBeLessThan(objects.length / 100);
     }
     expect(ledger.calls.get("readMany")).toBe(101);
-  });
+  }, 30_000);
 });
 
 describe("a new file that breaks an assumption", () => {

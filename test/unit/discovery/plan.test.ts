@@ -43,7 +43,7 @@ const timer = {
   },
 };
 
-function plan(bucket: SortedBucket, asked: Asked = {}): Promise<RunPlan> {
+function plan(bucket: SortedBucket, asked: Asked = {}, store = new MemoryObjectStore(clock)): Promise<RunPlan> {
   const { cursor, segments, prefixes = ["in/"], ...given } = asked;
   const ingestions = ingestionsOf(...prefixes);
   const [ingestion] = ingestions;
@@ -60,7 +60,7 @@ function plan(bucket: SortedBucket, asked: Asked = {}): Promise<RunPlan> {
   };
   const record = { ingestion: "i0" as IngestionId, updatedAtMs: 0, ...cursor };
   return planRun(
-    { lister: bucket, store: new MemoryObjectStore(clock), clock, timer },
+    { lister: bucket, store, clock, timer },
     {
       ingestion,
       ingestions,
@@ -321,5 +321,59 @@ describe("partitioned", () => {
       const { broken } = await plan(bucket(["logs/app-2024-01-01/a"]), { listing, prefixes, cursor: { partitions } });
       expect(broken.partition_outside_window?.examples).toEqual(["logs/app-2024-01-01/"]);
     });
+  });
+});
+
+describe("inventory", () => {
+  const listing: Listing = { strategy: "inventory", location: "s3://reports/all", ageMaxMs: 2 * DAY_MS };
+  const madeAtMs = NOW - 30 * HOUR_MS;
+
+  async function withReport(createdAtMs: number, sourceBucket = "landing"): Promise<MemoryObjectStore> {
+    const store = new MemoryObjectStore(clock);
+    const manifest = {
+      sourceBucket,
+      destinationBucket: "arn:aws:s3:::reports",
+      creationTimestamp: String(createdAtMs),
+      fileFormat: "CSV",
+      fileSchema: "Bucket, Key, Size, LastModifiedDate, ETag",
+      files: [
+        { key: "all/data/small.csv.gz", size: 10 },
+        { key: "all/data/large.csv.gz", size: 1000 },
+      ],
+    };
+    const uri = "s3://reports/all/2026-03-01T01-00Z/manifest.json" as ObjectUri;
+    await store.put(uri, new TextEncoder().encode(JSON.stringify(manifest)));
+    return store;
+  }
+
+  test("is a shard for each file, the largest first", async () => {
+    const { shards, broken, inventoryAtMs } = await plan(new SortedBucket([]), { listing }, await withReport(madeAtMs));
+    expect(shards.map((shard) => shard.kind === "inventory" && [shard.id, shard.file.uri, shard.rowsDone])).toEqual([
+      ["0-00000", "s3://reports/all/data/large.csv.gz", 0],
+      ["0-00001", "s3://reports/all/data/small.csv.gz", 0],
+    ]);
+    expect([broken, inventoryAtMs]).toEqual([{}, madeAtMs]);
+  });
+
+  test("that is old, or was read before, is used and reported", async () => {
+    const old = await plan(new SortedBucket([]), { listing }, await withReport(NOW - 73 * HOUR_MS));
+    expect(old.shards).toHaveLength(2);
+    expect(old.broken.stale_inventory).toEqual({
+      count: 1,
+      examples: ["s3://reports/all/2026-03-01T01-00Z/manifest.json is 73 hours old"],
+    });
+    const asked = { listing, cursor: { inventoryAtMs: madeAtMs } };
+    const again = await plan(new SortedBucket([]), asked, await withReport(madeAtMs));
+    expect(again.shards).toHaveLength(2);
+    expect(again.broken.stale_inventory?.examples).toEqual([
+      "s3://reports/all/2026-03-01T01-00Z/manifest.json was read by an earlier run",
+    ]);
+  });
+
+  test("of another bucket is refused with the remedy", async () => {
+    const store = await withReport(madeAtMs, "elsewhere");
+    await expect(plan(new SortedBucket([]), { listing }, store)).rejects.toThrow(
+      "the inventory is of another bucket: set",
+    );
   });
 });

@@ -49,7 +49,7 @@ describe("the seen manifest", () => {
       }),
       { numRuns: 200 },
     );
-  });
+  }, 30_000);
 
   test("answers objects that come in no order", async () => {
     const { store, writer } = setUp();
@@ -99,7 +99,7 @@ describe("a damaged segment", () => {
       expect(await reader.has(objects)).not.toContain(true);
       expect(reader.reads).toEqual({ loaded: 0, missing: 0, unreadable: 1 });
     }
-  });
+  }, 30_000);
 
   test("that is gone has no entries, and the others keep theirs", async () => {
     const { store, writer } = setUp();
@@ -137,7 +137,7 @@ describe("the seen reader", () => {
     expect(store.calls.get("get")).toBe(1);
     await reader.has([listed("a"), listed("orders/z")]);
     expect(store.calls.get("get")).toBe(1);
-  });
+  }, 30_000);
 
   test("holds no more segments than its bytes allow, those used last", async () => {
     const { store, writer } = setUp();
@@ -187,7 +187,7 @@ describe("the seen writer", () => {
     expect(segments[0]?.uri).toBe(`${FOLDER}segment-0.bin`);
     expect(writer.heldBytes).toBe(0);
     expect(store.objects.size).toBe(4);
-  });
+  }, 30_000);
 
   test("writes nothing when nothing was confirmed", async () => {
     const { store, writer } = setUp();
