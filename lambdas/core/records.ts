@@ -226,7 +226,7 @@ export function decidedRevision(batch: BatchId): Revision {
 
 // ---- items ---------------------------------------------------------------------------------------------------------
 
-type Kind = "file" | "batch" | "head" | "commit" | "leftovers" | "run" | "active" | "cursor" | "shard";
+type Kind = "file" | "batch" | "head" | "commit" | "leftovers" | "run" | "active" | "cursor" | "shard" | "begun";
 
 export function fileItem(file: FileRecord, revision: Revision): LedgerItem {
   assert(file.status !== "SUCCESS" || file.loaded !== undefined, "a SUCCESS file names the version that is loaded");

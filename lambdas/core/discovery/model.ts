@@ -180,8 +180,9 @@ export interface ShardRecord {
   readonly closed: boolean;
   readonly counts: Counts;
   readonly segments: readonly SeenSegment[];
-  /** Last keys listed, for the lexical cursor. */
+  /** Last keys listed, for the lexical cursor; and the very last one. */
   readonly tail: Tail;
+  readonly last?: string;
   readonly updatedAtMs: number;
 }
 
@@ -208,14 +209,19 @@ export interface RunRecord {
   readonly updatedAtMs: number;
   readonly endedAtMs?: number;
   readonly execution?: string;
+  /** 0: not planned yet. */
   readonly round: number;
   /** Shards of all rounds so far. */
   readonly shards: number;
+  /** Rounds in a row in which no shard got on. */
+  readonly idleRounds?: number;
   readonly counts: Counts;
   readonly report?: RunReport;
   readonly error?: string;
   /** The run whose shards this one took over. */
   readonly resumes?: string;
+  /** What was there at this time is listed: the start of this run, or of the first one it takes up again. */
+  readonly listedFromMs: number;
   /** What every shard is held against, and the seen index they all use: decided once, by planning. */
   readonly assumptions: Assumptions;
   readonly seen?: ObjectUri;

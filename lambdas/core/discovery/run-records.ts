@@ -6,6 +6,7 @@ import { pack, unpack } from "../packing.ts";
 import type { LedgerItem, LedgerKey } from "../ports.ts";
 import { bodyOf, readBody } from "../records.ts";
 import type { CursorRecord, RunRecord, ShardRecord } from "./model.ts";
+import type { RunHandle } from "./run.ts";
 
 /** One run at a time: whoever holds this item lists the ingestion. */
 export interface ActiveRecord {
@@ -42,16 +43,43 @@ export function shardsPartition(runId: string): string {
   return `S#${runId}`;
 }
 
+/** What every shard id begins with: ids sort by round. */
+export const SHARD_PREFIX = "r";
+
+export function shardId(round: number, n: number): string {
+  return `${SHARD_PREFIX}${round.toString().padStart(4, "0")}-${n.toString().padStart(6, "0")}`;
+}
+
+export function begunKey(runId: string): LedgerKey {
+  return { partition: shardsPartition(runId), sort: "BEGUN" };
+}
+
 export function shardKey(runId: string, shardId: string): LedgerKey {
   return { partition: shardsPartition(runId), sort: shardId };
 }
 
+/** A window of ten thousand partitions is among the assumptions: packed, it has some tens of kilobytes. */
 export function runItem(run: RunRecord, revision: Revision): LedgerItem {
-  return { key: runKey(run.ingestion, run.startedAtMs, run.runId), revision, body: bodyOf("run", run) };
+  const { assumptions, ...rest } = run;
+  return {
+    key: runKey(run.ingestion, run.startedAtMs, run.runId),
+    revision,
+    body: { ...bodyOf("run", rest), packed: pack({ assumptions }) },
+  };
 }
 
 export function activeItem(active: ActiveRecord, revision: Revision): LedgerItem {
   return { key: activeKey(active.ingestion), revision, body: bodyOf("active", active) };
+}
+
+/** When the run of this id began: written before anything else of it. */
+export function begunItem(run: RunHandle, revision: Revision, expiresAtMs: number): LedgerItem {
+  return {
+    key: begunKey(run.runId),
+    revision,
+    body: bodyOf("begun", run),
+    expiresAt: Math.ceil(expiresAtMs / 1000),
+  };
 }
 
 export function cursorItem(cursor: CursorRecord, revision: Revision): LedgerItem {
@@ -75,11 +103,17 @@ export function shardItem(shard: ShardRecord, revision: Revision, expiresAtMs: n
 }
 
 export function readRun(item: LedgerItem): RunRecord {
-  return readBody<RunRecord>(item, "run", ["runId", "ingestion", "status", "input", "startedAtMs", "counts"]);
+  const required = ["runId", "ingestion", "status", "input", "startedAtMs", "counts", "packed"];
+  const { packed, ...rest } = readBody<RunRecord & { packed: Uint8Array }>(item, "run", required);
+  return { ...rest, ...(unpack(packed) as Pick<RunRecord, "assumptions">) };
 }
 
 export function readActive(item: LedgerItem): ActiveRecord {
   return readBody<ActiveRecord>(item, "active", ["ingestion", "runId", "leaseUntilMs"]);
+}
+
+export function readBegun(item: LedgerItem): RunHandle {
+  return readBody<RunHandle>(item, "begun", ["runId", "ingestion", "startedAtMs"]);
 }
 
 export function readCursor(item: LedgerItem): CursorRecord {

@@ -2,19 +2,44 @@
 //
 //   begin -> plan -> (list shards, gather)* -> finish          any error: fail, which gives the ingestion free again
 //
-// Every step may be repeated: Step Functions retries it, and a lost response makes it run twice.
+// Every step may be repeated: Step Functions retries it, and a lost response makes it run twice. So each decision - when the run
+// began, what it lists, what a round left - is put where it can be put only once, and everything else follows from it.
 
+import { isDeepStrictEqual } from "node:util";
 import type { MoraineConfig } from "../config.ts";
+import { MoraineError } from "../errors.ts";
 import type { IngestionId } from "../ids.ts";
+import { writeItem } from "../ledger-writes.ts";
 import type { Settings } from "../settings.ts";
+import { addCounts, NO_COUNTS } from "./counts.ts";
 import type { DiscoveryPorts } from "./list-shard.ts";
-import type { RunReport } from "./model.ts";
+import type { RunInput, RunRecord, RunReport } from "./model.ts";
+import { closeShards, gotOn, leftOf, needRound, putRound, roundHandle } from "./rounds.ts";
+import { decideStart, freeActive, takeActive } from "./run-active.ts";
+import { clearAway, moveCursor, outcomeOf } from "./run-finish.ts";
+import { readRunInput } from "./run-input.ts";
+import type { RunLimits } from "./run-limits.ts";
+import { decidePlan } from "./run-plan.ts";
+import { RUN_PREFIX, readRun, runItem, runsPartition } from "./run-records.ts";
+import {
+  holdRun,
+  ingestionOf,
+  limitsOf,
+  markFailed,
+  moveRun,
+  readRunOf,
+  revisionOf,
+  type StoredRun,
+  storedOf,
+} from "./run-state.ts";
 
 export interface RunContext {
   readonly ports: DiscoveryPorts;
   readonly settings: Settings;
   /** With real bucket names. */
   readonly config: MoraineConfig;
+  /** Absent: RUN_LIMITS. */
+  readonly limits?: RunLimits;
 }
 
 export interface RunHandle {
@@ -39,27 +64,146 @@ export type Begun =
 export type Gathered = { readonly kind: "more"; readonly round: RoundHandle } | { readonly kind: "done" };
 
 /** `input`: the state machine's, not validated yet (run-input.ts). Throws Invalid naming the field and the remedy. */
-export function beginRun(
-  _context: RunContext,
-  _input: unknown,
-  _execution: { readonly name: string; readonly arn: string },
+export async function beginRun(
+  context: RunContext,
+  input: unknown,
+  execution: { readonly name: string; readonly arn: string },
 ): Promise<Begun> {
-  throw new Error("to be built");
+  const { input: wanted, fresh } = readRunInput(context.config, input);
+  const { ports } = context;
+  const limits = limitsOf(context);
+  const { discovery } = ingestionOf(context, wanted.ingestion);
+  const run = await decideStart(ports, limits, wanted.ingestion, execution.name);
+  if (!wanted.dryRun) {
+    const holder = await takeActive(ports, limits.leaseMs, run);
+    if (holder.runId !== run.runId) return { kind: "joined", run: holder };
+  }
+  const failed = wanted.dryRun ? undefined : await failDead(context, run);
+  const resumed =
+    failed === undefined || fresh ? {} : resumable(failed, wanted, ports.clock.now() - limits.resumeWithinMs);
+  await recordBegin(context, {
+    ...run,
+    status: "RUNNING",
+    input: wanted,
+    updatedAtMs: run.startedAtMs,
+    execution: execution.arn,
+    round: 0,
+    shards: 0,
+    counts: NO_COUNTS,
+    assumptions: {},
+    listedFromMs: run.startedAtMs,
+    ...resumed,
+  });
+  return { kind: "begun", run, functionsMax: discovery.functionsMax };
 }
 
-export function planRound(_context: RunContext, _run: RunHandle): Promise<RoundHandle> {
-  throw new Error("to be built");
+export async function planRound(context: RunContext, run: RunHandle): Promise<RoundHandle> {
+  const held = await holdRun(context, run);
+  if (held.record.round > 0) return roundHandle(context, run, 1);
+  const plan = await decidePlan(context, held.record);
+  const round = await putRound(context, run, 1, plan.shards);
+  const { counts, assumptions, seen } = plan;
+  await moveRun(context, held, {
+    round: 1,
+    shards: round.shards,
+    counts,
+    assumptions,
+    ...(seen === undefined ? {} : { seen }),
+  });
+  return round;
 }
 
 /** Closes the shards of the round and makes the next one of what they left. */
-export function gatherRound(_context: RunContext, _run: RunHandle, _round: RoundHandle): Promise<Gathered> {
-  throw new Error("to be built");
+export async function gatherRound(context: RunContext, run: RunHandle, { round }: RoundHandle): Promise<Gathered> {
+  const held = await holdRun(context, run);
+  const { record } = held;
+  if (record.round > round) return { kind: "more", round: await roundHandle(context, run, round + 1) };
+  const closed = await closeShards(context, run, await needRound(context, run, round));
+  const left = leftOf(closed, ingestionOf(context, run.ingestion).discovery.functionsMax);
+  if (left.length === 0) return { kind: "done" };
+  const idleRounds = closed.some(gotOn) ? 0 : (record.idleRounds ?? 0) + 1;
+  if (idleRounds > limitsOf(context).idleRoundsMax) {
+    throw new MoraineError("Unavailable", "no shard got on for several rounds: see the listing function's log", {
+      runId: run.runId,
+      round,
+      shards: left.length,
+    });
+  }
+  const next = await putRound(context, run, round + 1, left);
+  await moveRun(context, held, {
+    round: round + 1,
+    shards: record.shards + next.shards,
+    counts: addCounts(record.counts, ...closed.map((shard) => shard.record.counts)),
+    idleRounds,
+  });
+  return { kind: "more", round: next };
 }
 
-export function finishRun(_context: RunContext, _run: RunHandle): Promise<RunReport> {
-  throw new Error("to be built");
+export async function finishRun(context: RunContext, run: RunHandle): Promise<RunReport> {
+  const record = await succeed(context, run);
+  await clearAway(context, record);
+  if (record.report === undefined) throw new MoraineError("Corrupt", "a run succeeded without a report", { ...run });
+  return record.report;
 }
 
-export function failRun(_context: RunContext, _run: RunHandle, _error: string): Promise<void> {
-  throw new Error("to be built");
+async function succeed(context: RunContext, run: RunHandle): Promise<RunRecord> {
+  const { record } = await readRunOf(context.ports, run);
+  if (record.status === "SUCCEEDED") return record;
+  const held = await holdRun(context, run);
+  const outcome = await outcomeOf(context, held.record);
+  const { report } = outcome;
+  if (!record.input.dryRun) await moveCursor(context, held.record, outcome);
+  const endedAtMs = context.ports.clock.now();
+  const counts = addCounts(report);
+  return moveRun(context, held, { status: "SUCCEEDED", report, counts, shards: report.shards, endedAtMs });
+}
+
+/** A run that has ended already stays as it ended. */
+export async function failRun(context: RunContext, run: RunHandle, error: string): Promise<void> {
+  const record = await markFailed(context.ports, await readRunOf(context.ports, run), error);
+  if (record.input.dryRun) await clearAway(context, record);
+  else await freeActive(context.ports, run);
+}
+
+/**
+ * Whoever holds the ingestion knows that every run before it that still says RUNNING is dead. The last of them, if it failed.
+ * (Before it: this very function may be late, and a later run alive.)
+ */
+async function failDead({ ports }: RunContext, run: RunHandle): Promise<RunRecord | undefined> {
+  const before: StoredRun[] = [];
+  const recent = ports.ledger.list(runsPartition(run.ingestion), RUN_PREFIX, { limit: RECENT_RUNS, reverse: true });
+  for await (const item of recent) {
+    const { runId, input, startedAtMs } = readRun(item);
+    if (runId !== run.runId && startedAtMs <= run.startedAtMs && !input.dryRun) before.push(storedOf(item));
+  }
+  const ended: RunRecord[] = [];
+  for (const other of before) {
+    ended.push(await markFailed(ports, other, "it gave no sign of life until its lease ran out"));
+  }
+  return ended[0]?.status === "FAILED" ? ended[0] : undefined;
+}
+
+const RECENT_RUNS = 50;
+
+/** The same listing once more: what its shards have done need not be done again, unless it began before `sinceMs`. */
+function resumable(failed: RunRecord, input: RunInput, sinceMs: number): Partial<RunRecord> {
+  const { listedFromMs, round, resumes } = failed;
+  const runId = round > 0 ? failed.runId : resumes;
+  if (runId === undefined || listedFromMs < sinceMs || !asksTheSame(failed.input, input)) return {};
+  return { resumes: runId, listedFromMs };
+}
+
+/** But for who asks, and how many requests at once: those change nothing in what is listed. */
+function asksTheSame(a: RunInput, b: RunInput): boolean {
+  const asked = ({ trigger: _who, concurrency: _speed, ...rest }: RunInput) => rest;
+  return isDeepStrictEqual(asked(a), asked(b));
+}
+
+async function recordBegin({ ports }: RunContext, record: RunRecord): Promise<void> {
+  const outcome = await writeItem(ports.ledger, runItem(record, revisionOf(record)), "absent");
+  const current = outcome.kind === "refused" && outcome.current ? readRun(outcome.current) : record;
+  if (current.status === "RUNNING") return;
+  // This begin is late: the run it speaks of has ended, and would hold the ingestion for nothing.
+  if (!record.input.dryRun) await freeActive(ports, record);
+  throw new MoraineError("Fenced", "the run is over", { runId: record.runId, status: current.status });
 }

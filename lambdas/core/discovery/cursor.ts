@@ -1,0 +1,70 @@
+// What a finished run leaves for the next one. Only facts that hold whatever else happened: a run that left objects out, or looked at a
+// part of the prefix, moves no cursor that a later run would pass them over by.
+
+import type { Ingestion } from "../config.ts";
+import type { ObjectUri } from "../ids.ts";
+import { DISCOVERY_DEFAULTS } from "./defaults.ts";
+import { compareUtf8 } from "./key-order.ts";
+import type { CursorRecord, RunInput, RunRecord, ShardRecord } from "./model.ts";
+import { listingOf } from "./run-assumptions.ts";
+import type { StoredPlan } from "./run-plan.ts";
+import { joinTails } from "./tail.ts";
+
+export interface CursorFacts {
+  readonly ingestion: Ingestion;
+  readonly run: RunRecord;
+  readonly plan: StoredPlan;
+  readonly records: readonly ShardRecord[];
+  readonly seen?: ObjectUri;
+  readonly nowMs: number;
+}
+
+export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts): CursorRecord {
+  const { run, plan, seen, nowMs } = facts;
+  const { partitions, inventoryAtMs } = plan;
+  const listedFromMs = listsAll(run.input) ? run.listedFromMs : 0;
+  return {
+    ...before,
+    ...nextLexical(before, facts),
+    ...(listedFromMs > (before?.listedFromMs ?? 0) ? { listedFromMs } : {}),
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(inventoryAtMs === undefined ? {} : { inventoryAtMs }),
+    ...(seen === undefined ? {} : { seen }),
+    ingestion: run.ingestion,
+    updatedAtMs: nowMs,
+  };
+}
+
+/** How far the tail of a listing must reach back. */
+export function lookbackKeysOf(ingestion: Ingestion, input: RunInput): number {
+  return listingOf("incremental_lexical", input, ingestion)?.lookbackKeys ?? DISCOVERY_DEFAULTS.lookbackKeys;
+}
+
+/** Listed objects may be missing among the confirmed ones: no segment of an earlier run is worse than such a run's. */
+export function isFiltered({ scope }: RunInput): boolean {
+  const { prefix: _whole, ...filters } = scope;
+  return Object.keys(filters).length > 0;
+}
+
+function isScoped({ scope, window }: RunInput): boolean {
+  return Object.keys(scope).length > 0 || window !== undefined;
+}
+
+function listsAll(input: RunInput): boolean {
+  const { strategy } = input.listing;
+  return (strategy === "full" || strategy === "incremental_time") && !isScoped(input);
+}
+
+/** The run's own tail alone: its look-back has listed the keys of the earlier one again, and counting them twice would shorten it. */
+function nextLexical(before: CursorRecord | undefined, { ingestion, run, records }: CursorFacts) {
+  const { input } = run;
+  const reachesEnd = listsAll(input) || (input.listing.strategy === "incremental_lexical" && !isScoped(input));
+  const last = [before?.lexical?.last ?? "", ...records.map((record) => record.last ?? "")].reduce(laterKey);
+  if (!reachesEnd || last === "") return {};
+  const tails = records.map(({ tail }) => tail);
+  return { lexical: { last, tail: joinTails(tails, lookbackKeysOf(ingestion, input)) } };
+}
+
+export function laterKey(a: string, b: string): string {
+  return compareUtf8(a, b) < 0 ? b : a;
+}

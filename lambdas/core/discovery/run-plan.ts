@@ -1,0 +1,81 @@
+// What a run lists, decided once and kept in S3: from its strategy, or from what a failed run left undone. Whoever plans a second
+// time - a retry, a function that was thought dead - finds the first plan and does not make another.
+
+import type { ObjectUri } from "../ids.ts";
+import { addCounts } from "./counts.ts";
+import type { Assumptions, Counts, RunRecord, Shard } from "./model.ts";
+import { type PlanRequest, planRun } from "./plan.ts";
+import { closeShards, leftOf, readJson, readRound, runFolder } from "./rounds.ts";
+import type { RunContext } from "./run.ts";
+import { assumptionsOf } from "./run-assumptions.ts";
+import { cursorKey, readCursor } from "./run-records.ts";
+import { findRun, ingestionOf, limitsOf } from "./run-state.ts";
+import { readSeenIndex } from "./seen-index.ts";
+
+export interface StoredPlan {
+  readonly shards: readonly Shard[];
+  /** Of planning; of a run that is taken up again too. */
+  readonly counts: Counts;
+  readonly assumptions: Assumptions;
+  readonly seen?: ObjectUri;
+  readonly partitions?: readonly string[];
+  readonly inventoryAtMs?: number;
+  /** All that the run lists, also what the runs before it listed. */
+  readonly lists: readonly Shard[];
+  /** Runs whose shards this one counts as its own, oldest first. */
+  readonly chain: readonly string[];
+}
+
+export async function decidePlan(context: RunContext, run: RunRecord): Promise<StoredPlan> {
+  const decided = await readPlan(context, run.runId);
+  if (decided !== undefined) return decided;
+  const plan = (await takeUp(context, run)) ?? (await planAnew(context, run));
+  const body = new Uint8Array(Buffer.from(JSON.stringify(plan)));
+  const { kind } = await context.ports.store.put(planUri(context, run.runId), body, { ifAbsent: true });
+  return kind === "stored" ? plan : ((await readPlan(context, run.runId)) ?? plan);
+}
+
+export function readPlan(context: RunContext, runId: string): Promise<StoredPlan | undefined> {
+  return readJson<StoredPlan>(context.ports.store, planUri(context, runId));
+}
+
+async function planAnew(context: RunContext, run: RunRecord): Promise<StoredPlan> {
+  const { ports } = context;
+  const { input, startedAtMs } = run;
+  const ingestion = ingestionOf(context, run.ingestion);
+  const cursorAt = await ports.ledger.read(cursorKey(run.ingestion));
+  const cursor = cursorAt && readCursor(cursorAt);
+  const index = cursor?.seen && (await readSeenIndex(ports.store, cursor.seen));
+  const request: PlanRequest = {
+    ingestion,
+    ingestions: context.config.ingestions,
+    input,
+    ...(cursor === undefined ? {} : { cursor }),
+    ...(index === undefined ? {} : { seen: index }),
+  };
+  const { shards, listRequests, broken, ...rest } = await planRun(ports, request);
+  return {
+    shards,
+    counts: addCounts({ listRequests, broken }),
+    assumptions: assumptionsOf({ ...request, startedAtMs, eventGraceMs: limitsOf(context).eventGraceMs }),
+    ...(index === undefined || input.checkAll ? {} : { seen: cursor?.seen as ObjectUri }),
+    ...rest,
+    lists: shards,
+    chain: [],
+  };
+}
+
+/** What the failed run left undone. undefined: there is nothing to take up, or not any more. */
+async function takeUp(context: RunContext, { resumes }: RunRecord): Promise<StoredPlan | undefined> {
+  const failed = resumes === undefined ? undefined : (await findRun(context.ports, resumes))?.record;
+  const plan = failed && (await readPlan(context, failed.runId));
+  const tasks = failed && (await readRound(context, failed.runId, failed.round));
+  if (failed === undefined || plan === undefined || tasks === undefined) return undefined;
+  const closed = await closeShards(context, failed, tasks);
+  const shards = leftOf(closed, ingestionOf(context, failed.ingestion).discovery.functionsMax);
+  return { ...plan, shards, chain: [...plan.chain, failed.runId] };
+}
+
+function planUri({ settings }: RunContext, runId: string): ObjectUri {
+  return `${runFolder(settings, runId)}plan.json` as ObjectUri;
+}

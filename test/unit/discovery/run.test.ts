@@ -1,0 +1,294 @@
+import { describe, expect, test } from "vitest";
+import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard.ts";
+import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
+import { MoraineError } from "../../../lambdas/core/errors.ts";
+import type { EventSink } from "../../../lambdas/core/ports.ts";
+import { losing, ORDERS, RunHarness } from "./run-harness.ts";
+
+const lost = () => new MoraineError("UnknownOutcome", "response lost");
+const execution = (name: string) => ({ name, arn: `arn:${name}` });
+
+describe("a run", () => {
+  test("sends every file once and reports what it came to", async () => {
+    const world = new RunHarness();
+    await world.fill(23);
+    const report = await world.run("one");
+    expect(world.sent().sort()).toEqual(Array.from({ length: 23 }, (_, n) => `orders/00${n.toString().padStart(2, "0")}`));
+    expect(report).toMatchObject({ total: 23, new: 23, known: 0, strategy: "full", dryRun: false, shards: 1 });
+    expect(report.listRequests).toBeGreaterThanOrEqual(5);
+    expect(report.requests).toBe(report.listRequests + report.ledgerRequests + report.sendRequests);
+    expect(report.dollars).toBeGreaterThan(0);
+    expect(await world.record("one")).toMatchObject({ status: "SUCCEEDED", report: { total: 23 } });
+    expect(await world.active()).toBeUndefined();
+    expect(world.files("runs/")).toEqual([]);
+  });
+
+  test("lists again without asking the ledger about what it confirmed before", async () => {
+    const world = new RunHarness();
+    await world.fill(23);
+    await world.run("one");
+    await world.loadSent();
+    expect(await world.run("two")).toMatchObject({ known: 23, new: 0, ledgerReads: 23 });
+    expect(await world.run("three")).toMatchObject({ known: 23, new: 0, ledgerReads: 0 });
+    expect(await world.run("four", { checkAll: true })).toMatchObject({ known: 23, ledgerReads: 23 });
+  });
+
+  test("goes on in more rounds when functions hand back what is too much for them", async () => {
+    const world = new RunHarness();
+    await world.fill(60);
+    const report = await world.run("one", {}, { objectsMax: 10 });
+    expect(report).toMatchObject({ total: 60, new: 60 });
+    expect(report.shards).toBeGreaterThan(3);
+    expect(new Set(world.sent()).size).toBe(60);
+    expect(world.sent().length).toBe(60);
+  });
+
+  test("moves the lexical cursor, and a later run begins its look-back before it", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 4 } });
+    await world.fill(40);
+    await world.run("one");
+    expect(await world.cursor()).toMatchObject({ lexical: { last: "orders/0039" } });
+    await world.loadSent();
+    await world.fill(10, 40);
+    const report = await world.run("two");
+    expect(report.new).toBe(10);
+    expect(report.total).toBeLessThan(20);
+    expect(await world.cursor()).toMatchObject({ lexical: { last: "orders/0049" } });
+  });
+
+  test("of a part of the prefix, or with a filter, moves no cursor", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 4 } });
+    await world.fill(10);
+    await world.run("one", { prefix: "orders/000" });
+    await world.run("two", { sizeBytesMin: 1 });
+    expect((await world.cursor())?.lexical).toBeUndefined();
+    await world.run("three", { strategy: "full" });
+    expect((await world.cursor())?.listedFromMs).toBeDefined();
+  });
+});
+
+describe("a step that is repeated", () => {
+  test("changes nothing and answers the same", async () => {
+    const world = new RunHarness();
+    await world.fill(30);
+    const run = await world.begin("one");
+    world.clock.advance(5);
+    expect(await world.begin("one")).toEqual(run);
+    const round = await planRound(world.context(), run);
+    await world.put("orders/a-late-one");
+    expect(await planRound(world.context(), run)).toEqual(round);
+    await world.listAll(run, round, { objectsMax: 10 });
+    await world.listAll(run, round, { objectsMax: 0 });
+    const gathered = await gatherRound(world.context(), run, round);
+    expect(gathered.kind).toBe("more");
+    expect(await gatherRound(world.context(), run, round)).toEqual(gathered);
+    const report = await world.complete(run).catch(() => undefined);
+    expect(report).toBeDefined();
+    expect(await finishRun(world.context(), run)).toEqual(report);
+    expect(report?.total).toBe(31);
+  });
+
+  test("after lost responses of every write counts every file once", async () => {
+    const world = new RunHarness({}, { checkpointEveryMs: 0 });
+    await world.fill(47);
+    const flaky = () =>
+      world.context({ ledger: losing(world.ledger, ["write", "remove"], lost), store: losing(world.store, ["put"], lost) });
+    const again = async <T>(step: () => Promise<T>): Promise<T> => step().catch(() => again(step));
+    const context = flaky();
+    const run = await again(() => world.begin("one", {}, context));
+    let round = await again(() => planRound(context, run));
+    for (;;) {
+      for (const task of await world.tasks(round)) await again(() => world.list(run, task, { objectsMax: 9, context }));
+      const gathered = await again(() => gatherRound(context, run, round));
+      if (gathered.kind === "done") break;
+      round = gathered.round;
+    }
+    const report = await again(() => finishRun(context, run));
+    expect(report).toMatchObject({ total: 47, new: 47 });
+    expect(await world.active()).toBeUndefined();
+  });
+
+  test("too late does nothing to a run that is over", async () => {
+    const world = new RunHarness();
+    await world.fill(7);
+    const run = await world.begin("one");
+    const round = await planRound(world.context(), run);
+    const [task] = await world.tasks(round);
+    await world.listAll(run, round);
+    await finishRun(world.context(), run);
+    for (const step of [
+      () => world.begin("one"),
+      () => planRound(world.context(), run),
+      () => gatherRound(world.context(), run, round),
+      () => world.list(run, task as never),
+    ]) {
+      await expect(step()).rejects.toMatchObject({ kind: "Fenced" });
+    }
+    await failRun(world.context(), run, "too late");
+    expect(await world.record("one")).toMatchObject({ status: "SUCCEEDED" });
+    expect(await world.active()).toBeUndefined();
+  });
+});
+
+describe("two runs of one ingestion", () => {
+  test("do not list at once: the second joins the first", async () => {
+    const world = new RunHarness();
+    const first = await world.begin("one");
+    const second = await beginRun(world.context(), { ingestion: "orders" }, execution("two"));
+    expect(second).toEqual({ kind: "joined", run: first });
+    await world.complete(first);
+    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("begun");
+  });
+
+  test("the dead one is taken over when its lease has run out, and is fenced from then on", async () => {
+    const world = new RunHarness();
+    await world.fill(30);
+    const dead = await world.begin("one", { sizeBytesMin: 1 });
+    const round = await planRound(world.context(), dead);
+    world.clock.advance(world.limits.leaseMs);
+    const run = await world.begin("two");
+    expect(await world.record("one")).toMatchObject({ status: "FAILED" });
+    expect((await world.record("two"))?.resumes).toBeUndefined();
+    await expect(gatherRound(world.context(), dead, round)).rejects.toMatchObject({ kind: "Fenced" });
+    await failRun(world.context(), dead, "it is over");
+    expect(await world.active()).toMatchObject({ runId: "two" });
+    expect(await world.complete(run)).toMatchObject({ total: 30 });
+  });
+
+  test("a run whose functions get on keeps its ingestion past its first lease", async () => {
+    const world = new RunHarness({ concurrency: 1 }, { checkpointEveryMs: 1 });
+    await world.fill(30);
+    const run = await world.begin("one");
+    const round = await planRound(world.context(), run);
+    const events: EventSink = {
+      send: async (bodies) => {
+        world.clock.advance(world.limits.leaseMs * 0.4);
+        await world.sink.send(bodies);
+      },
+    };
+    const [task] = await world.tasks(round);
+    await world.list(run, task as never, { context: world.context({ events }) });
+    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("joined");
+    expect(await world.complete(run)).toMatchObject({ total: 30, new: 30 });
+  });
+
+  test("of two functions on one shard one gets on, and every file is counted once", async () => {
+    const world = new RunHarness({ concurrency: 1 }, { checkpointEveryMs: 0 });
+    await world.fill(20);
+    const run = await world.begin("one");
+    const round = await planRound(world.context(), run);
+    const [task] = await world.tasks(round);
+    await Promise.all([world.list(run, task as never), world.list(run, task as never)]);
+    expect(await world.complete(run)).toMatchObject({ total: 20, new: 20 });
+    expect(new Set(world.sent()).size).toBe(20);
+  });
+
+  test("a function that wakes after its shard was closed counts nothing", async () => {
+    const world = new RunHarness({ concurrency: 1 }, { checkpointEveryMs: 0 });
+    await world.fill(20);
+    const run = await world.begin("one");
+    const round = await planRound(world.context(), run);
+    const [task] = await world.tasks(round);
+    const bounds = { deadlineMs: Number.POSITIVE_INFINITY, objectsMax: Number.POSITIVE_INFINITY };
+    const asleep = await openShard(world.context(), run, bounds);
+    const gate = Promise.withResolvers<void>();
+    const ports = { ...asleep.ports, events: { send: () => gate.promise } };
+    const late = listShard({ ...asleep, ports }, task as never);
+    const gathered = await gatherRound(world.context(), run, round);
+    gate.resolve();
+    expect(await late).toMatchObject({ done: false, counts: { total: 0 } });
+    expect(gathered.kind).toBe("more");
+    expect(await world.complete(run)).toMatchObject({ total: 20 });
+  });
+});
+
+describe("a run that failed", () => {
+  test("is taken up again: what its shards have listed is not listed again", async () => {
+    const world = new RunHarness();
+    await world.fill(60);
+    const run = await world.begin("one");
+    const round = await planRound(world.context(), run);
+    await world.listAll(run, round, { objectsMax: 30 });
+    await failRun(world.context(), run, "stopped");
+    const [first] = [world.sent().length];
+    expect(first).toBeGreaterThanOrEqual(30);
+    const report = await world.run("two", { trigger: "command" });
+    expect(await world.record("two")).toMatchObject({ resumes: "one" });
+    expect(report).toMatchObject({ total: 60, new: 60 });
+    expect(world.sent().length).toBe(60);
+    expect(world.files("runs/")).toEqual([]);
+    expect((await world.cursor())?.listedFromMs).toBe(run.startedAtMs);
+  });
+
+  test("and whose successor failed as well is still counted by the one after it", async () => {
+    const world = new RunHarness();
+    await world.fill(60);
+    for (const name of ["one", "two", "three"]) {
+      const run = await world.begin(name);
+      if (name !== "two") await world.listAll(run, await planRound(world.context(), run), { objectsMax: 10 });
+      await failRun(world.context(), run, "stopped");
+      world.clock.advance(1000);
+    }
+    expect(await world.run("four")).toMatchObject({ total: 60, new: 60 });
+    expect(world.sent().length).toBe(60);
+  });
+
+  test.each([
+    ["fresh is asked for", { fresh: true }, 0],
+    ["another listing is asked for", { sizeBytesMin: 1 }, 0],
+    ["it is long ago", {}, 25 * 3_600_000],
+  ])("is not taken up when %s", async (_why, input, passedMs) => {
+    const world = new RunHarness();
+    await world.fill(10);
+    const run = await world.begin("one");
+    await world.listAll(run, await planRound(world.context(), run), { objectsMax: 5 });
+    await failRun(world.context(), run, "stopped");
+    world.clock.advance(passedMs + 1);
+    const report = await world.run("two", input);
+    expect((await world.record("two"))?.resumes).toBeUndefined();
+    expect(report.total).toBe(10);
+  });
+
+  test("frees the ingestion and says why", async () => {
+    const world = new RunHarness();
+    const run = await world.begin("one");
+    await failRun(world.context(), run, "no such bucket");
+    expect(await world.record("one")).toMatchObject({ status: "FAILED", error: "no such bucket" });
+    expect(await world.active()).toBeUndefined();
+  });
+
+  test("because no shard gets on ends after a few rounds", async () => {
+    const world = new RunHarness({}, { idleRoundsMax: 2 });
+    await world.fill(5);
+    const run = await world.begin("one");
+    let round = await planRound(world.context(), run);
+    for (let turn = 0; turn < 2; turn++) {
+      const gathered = await gatherRound(world.context(), run, round);
+      if (gathered.kind === "more") round = gathered.round;
+    }
+    await expect(gatherRound(world.context(), run, round)).rejects.toMatchObject({ kind: "Unavailable" });
+  });
+});
+
+describe("a dry run", () => {
+  test("counts, sends nothing, and leaves neither a cursor nor a file behind", async () => {
+    const world = new RunHarness();
+    await world.fill(12);
+    const report = await world.run("dry", { dryRun: true });
+    expect(report).toMatchObject({ total: 12, new: 12, dryRun: true, sendRequests: 0 });
+    expect(world.sent()).toEqual([]);
+    expect(await world.cursor()).toBeUndefined();
+    expect([...world.files("runs/"), ...world.files("seen/")]).toEqual([]);
+    expect(await world.record("dry")).toMatchObject({ status: "SUCCEEDED" });
+  });
+
+  test("goes beside another run, and may be begun twice", async () => {
+    const world = new RunHarness();
+    await world.begin("one");
+    const dry = await world.begin("dry", { dryRun: true });
+    world.clock.advance(10);
+    expect(await world.begin("dry", { dryRun: true })).toEqual(dry);
+    await world.complete(dry);
+    expect(await world.active()).toMatchObject({ runId: "one", ingestion: ORDERS });
+  });
+});
