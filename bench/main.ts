@@ -10,8 +10,6 @@ const BENCHES: Readonly<Record<string, string>> = {
   listing: "a listing of 100,000 keys on four layouts, at 1, 8 and 64 requests at once",
   seen: "a million files in the seen manifest: written, read, looked up",
   inventory: "a large S3 inventory in a small memory",
-  inventory: "a large S3 inventory in a small memory",
-  seen: "a million files in the seen manifest: written, read, looked up",
   "end-to-end": "upload to committed rows on the local stack, and where the time goes",
 };
 
