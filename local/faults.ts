@@ -64,7 +64,13 @@ export interface FaultPlan {
   readonly rates?: readonly RateLimit[];
   readonly invocations?: readonly InvocationFault[];
   /** S3 notifications on their way to their target. Late ones are overtaken: lateness is also how they get out of order. */
-  readonly events?: { readonly duplicateRate?: number; readonly lateRate?: number; readonly lateMsMax?: number };
+  readonly events?: {
+    readonly duplicateRate?: number;
+    readonly lateRate?: number;
+    readonly lateMsMax?: number;
+    /** S3 promises to send each at least once; what it costs when it does not is what listings are for. */
+    readonly lostRate?: number;
+  };
   /** Standard queues: a received message becomes receivable again at once. */
   readonly messages?: { readonly duplicateRate?: number };
 }
@@ -178,9 +184,13 @@ export class Faults {
     return undefined;
   }
 
-  /** One delay per delivery of an S3 notification. */
+  /** One delay per delivery of an S3 notification; none: it is lost. */
   event(): readonly number[] {
-    const { duplicateRate = 0, lateRate = 0, lateMsMax = 0 } = this.#plan.events ?? {};
+    const { duplicateRate = 0, lateRate = 0, lateMsMax = 0, lostRate = 0 } = this.#plan.events ?? {};
+    if (lostRate > 0 && this.#event() < lostRate) {
+      this.#note("event", "lost");
+      return [];
+    }
     const delay = () => (this.#event() < lateRate ? Math.ceil(this.#event() * lateMsMax) : 0);
     const delays = [delay()];
     if (this.#event() < duplicateRate) delays.push(delay());
