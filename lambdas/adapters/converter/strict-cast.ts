@@ -41,7 +41,7 @@ export function castText(text: string, type: PrimitiveType, formats: TextFormats
 
 /**
  * True where the text is there and `castText` would refuse it. Never raises an error, nor inside: each one costs 20 µs, so that 4,096 rows
- * of 15 columns that are tried as seven types took 8 s, and take 0.1 s (first inference of bench/convert.ts).
+ * of 15 columns that are tried as seven types took 10 s, and take 0.2 s (first inference of bench/convert.ts).
  */
 export function misfits(text: string, type: PrimitiveType, formats: TextFormats = {}): string {
   const { tried, suspicious, changes } = castOf(text, type, formats);
