@@ -8,11 +8,11 @@ import type { Session } from "./engine.ts";
 import { FILE_COLUMN, type FormatReader, type ReaderContext, type SpooledSource } from "./format.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { NULL_IN } from "./strict-cast.ts";
+import { listen, tellingRows } from "./tally.ts";
 import { type CopiedFile, type WriteTarget, writeDataFiles } from "./write.ts";
 
-/** Many small sources go through a table, which is cheaper than reading them again to count their rows. */
-const STAGE = "moraine_stage";
-const STAGED_BYTES_MAX = 128 * 1024 * 1024;
+/** Sources that fit in memory as rows are counted on their way; larger ones are read again to count them. */
+const TOLD_BYTES_MAX = 128 * 1024 * 1024;
 /** Lineage that comes of the source and not of its rows. */
 const JOINED: ReadonlySet<string> = new Set([LINEAGE_FILE_PATH, LINEAGE_FILE_MODIFIED_AT]);
 
@@ -40,20 +40,17 @@ export async function attempt(
   const joined = reader.fillsLineage !== true && schema.fields.some(({ name }) => JOINED.has(name));
   const rows = rowsOf(selects, joined ? sources : undefined, schema, job.ingestedAtMs);
   const columns = schema.fields.map(({ name }) => ident(name)).join(", ");
-  const staged = sources.length > 1 && inputBytes <= STAGED_BYTES_MAX && !hasPath(schema);
+  const telling = sources.length > 1 && inputBytes <= TOLD_BYTES_MAX && !hasPath(schema);
   try {
-    if (staged) await session.run(`CREATE OR REPLACE TEMP TABLE ${STAGE} AS ${rows}`);
-    const files = await writeDataFiles(target, `SELECT ${columns} FROM ${staged ? STAGE : `(${rows})`}`);
+    const select = telling ? tellingRows(directory, rows, columns, FILE_COLUMN) : `SELECT ${columns} FROM (${rows})`;
+    const { result: files, counts: told } = await listen(directory, () => writeDataFiles(target, select));
     const total = files.reduce((sum, { records }) => sum + records, 0);
-    const counts = await countRows(session, staged ? STAGE : `(${rows})`, sources, files, schema, total);
+    const counts = telling ? told : await countRows(session, `(${rows})`, sources, files, schema, total);
     assert(sumOf(counts.values()) === total, "rows of the sources are the rows of the files");
     return { target, files, sources, counts };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
-  } finally {
-    // The table is gone by itself when the instance is.
-    if (staged) await session.run(`DROP TABLE IF EXISTS ${STAGE}`).catch(() => undefined);
   }
 }
 

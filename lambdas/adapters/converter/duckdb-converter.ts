@@ -33,6 +33,7 @@ import { registerTransform } from "./partition.ts";
 import { Slots } from "./slots.ts";
 import { DiskBudget, SMALL_BYTES, spool } from "./spool.ts";
 import { SpoolError } from "./spool-error.ts";
+import { registerTally } from "./tally.ts";
 import { draftField } from "./types.ts";
 import { ownDirectory } from "./work-dir.ts";
 import { describeFiles } from "./write.ts";
@@ -44,7 +45,10 @@ export class DuckDbConverter implements Converter {
 
   constructor(options: EngineOptions) {
     this.#options = { ...options, workDir: ownDirectory(options.workDir) };
-    this.#engine = new Engine(this.#options, registerTransform);
+    this.#engine = new Engine(this.#options, (connection) => {
+      registerTransform(connection);
+      registerTally(connection);
+    });
     this.#slots = new Slots(`${this.#options.workDir}/slots`);
   }
 
