@@ -8,7 +8,7 @@ import { PointerCatalog } from "../../lambdas/core/iceberg/pointer-catalog.ts";
 import type { TableName } from "../../lambdas/core/ids.ts";
 import { load } from "../../lambdas/core/pipeline.ts";
 import { createRouter } from "../../lambdas/core/routing.ts";
-import { sweepTable } from "../../lambdas/core/sweep.ts";
+import { sweepTables } from "../../lambdas/core/sweep.ts";
 import { MemoryLedger } from "../fakes/memory-ledger.ts";
 import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import { MemoryPointer } from "../fakes/memory-pointer.ts";
@@ -65,6 +65,7 @@ class Simulation {
   readonly #problems: string[] = [];
   #calm = false;
   #invocations = 0;
+  #sweeps = 0;
 
   constructor(seed: number, options: SimulationOptions) {
     this.#seed = seed;
@@ -220,8 +221,10 @@ class Simulation {
   }
 
   async #sweeper(): Promise<void> {
-    for (const name of TABLES)
-      await sweepTable(this.#invocation("sweep"), SETTINGS, name).catch((error) => this.#notice(error));
+    const ports = this.#invocation("sweep");
+    const deadlineMs = this.#world.now() + INVOCATION_MS / 2;
+    const reports = await sweepTables({ ports, settings: SETTINGS, deadlineMs, turn: this.#sweeps++ }, TABLES);
+    for (const error of reports.flatMap(({ errors }) => errors)) this.#notice(error);
   }
 
   async #foreigner(): Promise<void> {
