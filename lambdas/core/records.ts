@@ -9,7 +9,7 @@
 import { createHash } from "node:crypto";
 import { assert, type ErrorKind, MoraineError } from "./errors.ts";
 import type { ObjectEvent, ObjectVersion } from "./events.ts";
-import type { StagedManifest } from "./iceberg/types.ts";
+import type { PartitionField, StagedManifest } from "./iceberg/types.ts";
 import type { BatchId, IngestionId, IntentId, ObjectUri, Revision, TableId } from "./ids.ts";
 import { pack, unpack } from "./packing.ts";
 import type { Attribute, LedgerItem, LedgerKey } from "./ports.ts";
@@ -87,6 +87,8 @@ export interface Staged {
   readonly tableUuid: string;
   readonly dataManifest?: StagedManifest;
   readonly deleteManifest?: StagedManifest;
+  /** Of the spec the data manifest is written under, whose id may have been given away by the time it is committed. */
+  readonly partitionFields?: readonly PartitionField[];
   readonly files: readonly StagedFile[];
   readonly dataFiles: number;
   readonly deleteFiles: number;

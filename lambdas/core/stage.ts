@@ -34,7 +34,7 @@ export async function stageBatch(job: StageJob): Promise<Staged> {
   const deleteManifest = await uploadManifest(job, "deletes", globalSpec(metadata), deletes);
   const staged: Staged = {
     tableUuid: metadata["table-uuid"],
-    ...(dataManifest === undefined ? {} : { dataManifest }),
+    ...(dataManifest === undefined ? {} : { dataManifest, partitionFields: defaultSpec(metadata).fields }),
     ...(deleteManifest === undefined ? {} : { deleteManifest }),
     files: job.files,
     dataFiles: data.length,
