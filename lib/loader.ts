@@ -58,7 +58,7 @@ export class Loader extends Construct {
     this.#grant(props);
   }
 
-  #grant({ config, landing, ledger, warehouse, commitQueue }: LoaderProps): void {
+  #grant({ config, landing, intake, ledger, warehouse, commitQueue }: LoaderProps): void {
     const sources = config.ingestions.map(({ source }) => landing.arnOf(source.bucket, `${source.prefix}*`));
     this.code.allow(["s3:GetObject"], [...new Set(sources)]);
     // Without ListBucket S3 answers 403 for an object that is gone, and a deleted file would look like a missing right.
@@ -69,6 +69,6 @@ export class Loader extends Construct {
     grantLedger(this.code, ledger);
     grantCommit(this.code, warehouse);
     this.code.allow(["glue:CreateTable"], warehouse.catalogArns);
-    this.code.allow(["sqs:SendMessage"], [commitQueue.queue.queueArn]);
+    this.code.allow(["sqs:SendMessage"], [intake.queue.queueArn, commitQueue.queue.queueArn]);
   }
 }

@@ -21,6 +21,7 @@ export interface Task {
   readonly event: ObjectEvent;
   readonly ingestion: Ingestion;
   readonly messageIds: readonly string[];
+  /** Deliveries so far, this one included, but for those that ended before the file was taken up. */
   readonly deliveries: number;
 }
 
@@ -67,7 +68,8 @@ export function planLoad(route: Router, settings: Settings, messages: readonly L
  */
 function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: ObjectEvent, ingestion: Ingestion): boolean {
   const key = `${ingestion.id}\n${event.bucket}/${event.key}`;
-  const deliveries = Math.max(message.receiveCount, event.attempt ?? 1);
+  // The message's first delivery is the event's `attempt`-th.
+  const deliveries = message.receiveCount - 1 + Math.max(event.attempt ?? 1, 1);
   const other = tasks.get(key);
   if (other === undefined) {
     tasks.set(key, { event, ingestion, messageIds: [message.id], deliveries });

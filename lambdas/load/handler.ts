@@ -1,5 +1,5 @@
-// The load function: everything it does is in core/pipeline.ts. What it could not finish goes back to the intake queue,
-// message by message; it fails as a whole only when it cannot start.
+// The load function: everything it does is in core/pipeline.ts. What it tried and could not finish goes back to the intake queue,
+// message by message, what it had no time for is sent there anew; it fails as a whole only when it cannot start.
 
 import { rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -54,7 +54,7 @@ function queueUrlOf({ Records }: SQSEvent): string | undefined {
 }
 
 function publish(report: LoadReport, messages: number, durationMs: number): void {
-  const { outcomes, records, bytesRead, spentMs, unrouted, retry, errors } = report;
+  const { outcomes, records, bytesRead, spentMs, unrouted, retry, postponed, errors } = report;
   for (const error of errors) runtime.logger.error("load failed", { error: error as Error });
   const times = { spentMs, durationMs };
   runtime.logger.info("loaded", {
@@ -64,6 +64,7 @@ function publish(report: LoadReport, messages: number, durationMs: number): void
     bytesRead,
     unrouted,
     returned: retry.length,
+    postponed,
     ...times,
   });
   runtime.count({

@@ -45,7 +45,8 @@ const COMMIT_PER_COMMIT: Readonly<Record<string, number>> = {
   // Before the first intent and after the last one.
   "DynamoDB.GetItem": 2,
   "DynamoDB.Query": 2,
-  "DynamoDB.BatchGetItem": 1,
+  // The claims of all batches, and the batches of the intent.
+  "DynamoDB.BatchGetItem": 2,
   // To load the table, and to keep what others wrote into Glue's own record of it.
   "Glue.GetTable": 2,
   "Glue.UpdateTable": 1,

@@ -114,6 +114,13 @@ test("only load creates tables, and the sweeper cannot change one", () => {
   expect(where("Sweep", "s3:PutObject")).toEqual([]);
 });
 
+test("load and sweep can send events anew, and only to our queues", () => {
+  for (const name of ["Load", "Sweep"]) {
+    const queues = where(name, "sqs:SendMessage");
+    expect(queues.map((queue) => queue.replace(/Queue[0-9A-F]+>$/, ">")).toSorted()).toEqual(["<Commit>", "<Intake>"]);
+  }
+});
+
 test("a deleted object is answered with 404, not with access denied", () => {
   const listed = where("Load", "s3:ListBucket");
   expect(listed.some((resource) => resource.startsWith("<Landing"))).toBe(true);
