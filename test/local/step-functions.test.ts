@@ -10,7 +10,7 @@ import {
 } from "@aws-sdk/client-sfn";
 import { beforeAll, describe, expect, test } from "vitest";
 import { arn } from "./support/assembly.ts";
-import { failureOf, startStack } from "./support/clients.ts";
+import { failureOf, scratchFolder, startStack } from "./support/clients.ts";
 import { fixture, historyOf, invoke, LAMBDA_INVOKE, machine, run, start } from "./support/machines.ts";
 
 let stack: Awaited<ReturnType<typeof startStack>>;
@@ -380,4 +380,16 @@ test("a definition may be an object, with substitutions; stopping the stack abor
   await start(asleep, "Sleepy");
   await expect(asleep.quiet(50)).rejects.toThrow("still busy");
   await asleep.stop();
+});
+
+test("a restart keeps the machines and forgets the executions, also where data is kept", async () => {
+  const folder = scratchFolder();
+  const pass = fixture("", { Pass: machine({ Pass: { Type: "Pass", End: true } }) });
+  const before = await startStack(pass, { dataDir: folder });
+  const { executionArn } = await run(before, "Pass", { a: 1 });
+  await before.stop();
+  const after = await startStack(pass, { dataDir: folder });
+  const forgotten = after.clients.sfn.send(new DescribeExecutionCommand({ executionArn }));
+  expect(await failureOf(forgotten)).toBe("ExecutionDoesNotExist 400");
+  expect((await run(after, "Pass", { a: 2 })).result).toEqual({ a: 2 });
 });
