@@ -1,7 +1,8 @@
 // The commands around listing: one function each, as in commands.ts.
 
 import type { Strategy } from "../lambdas/core/discovery/model.ts";
-import { recommend as recommendFor, sampleBucket } from "../lambdas/core/discovery/recommend.ts";
+import { recommend as recommendFor } from "../lambdas/core/discovery/recommend.ts";
+import { sampleBucket } from "../lambdas/core/discovery/sample.ts";
 import { MoraineError } from "../lambdas/core/errors.ts";
 import type { IngestionId } from "../lambdas/core/ids.ts";
 import { activeRun, startRun, watchRun } from "./backfill.ts";
@@ -132,7 +133,8 @@ export async function recommend(terminal: Terminal, options: GlobalOptions, path
   return onStack(terminal, options, async ({ operator, parts }) => {
     const [, bucket, prefix = ""] = /^s3:\/\/([^/]+)(?:\/(.*))?$/s.exec(withRealBucket(path, parts.buckets)) ?? [];
     if (bucket === undefined) throw new MoraineError("Invalid", `${path} is no s3://bucket/prefix/`);
-    const sample = await sampleBucket(operator.lister, bucket, prefix);
+    const ports = { lister: operator.lister, timer: terminal, clock: terminal };
+    const sample = await sampleBucket(ports, bucket, prefix);
     respond(terminal, options, recommendFor(sample), ({ strategy, why, yaml }) => {
       return `${strategy}\n${why.map((line) => `  - ${line}\n`).join("")}\n${yaml}`;
     });
