@@ -10,7 +10,7 @@ import { brokenBy } from "./assumptions.ts";
 import type { Assumptions, Counts, RunInput } from "./model.ts";
 import { scopeFilter } from "./scope.ts";
 import type { KnownFiles } from "./seen.ts";
-import { judge, type Verdict } from "./verdict.ts";
+import { type Judged, judge, type Verdict } from "./verdict.ts";
 
 export interface CheckContext {
   readonly ports: { readonly ledger: Ledger; readonly clock: Clock; readonly events: EventSink };
@@ -37,21 +37,14 @@ export async function checkObjects(context: CheckContext, objects: readonly List
   const isInScope = scopeFilter(context.ingestion, context.route, context.input.scope);
   const files = objects.filter(({ key, sizeBytes }) => !isFolderMarker(key, sizeBytes));
   const inScope = files.filter(isInScope);
-  const seen = await seenAmong(context, inScope);
-  const unseen = inScope.filter((_, index) => seen[index] !== true);
-  const { verdicts, reads } = await judge(
-    context.ports,
-    context.ingestion,
-    unseen.map((object) => eventOf(context, object)),
-  );
-  const verdictOf = new Map(unseen.map((object, index) => [object, verdicts[index]]));
-  const of = (...wanted: Verdict[]) => unseen.filter((_, index) => wanted.includes(verdicts[index] as Verdict));
+  const { verdicts, reads } = await verdictsOn(context, inScope);
+  const of = (...wanted: Verdict[]) => inScope.filter((_, index) => wanted.includes(verdicts[index] as Verdict));
   const sent = of("unheard", "new", "changed");
   const counts = {
     total: objects.length,
     new: of("unheard", "new").length,
     changed: of("changed").length,
-    known: inScope.length - unseen.length + of("held", "known", "confirmed").length,
+    known: of("held", "known", "confirmed").length,
     skipped: objects.length - files.length,
     excluded: files.length - inScope.length,
     bytes: bytesOf(inScope),
@@ -60,15 +53,22 @@ export async function checkObjects(context: CheckContext, objects: readonly List
     broken: brokenBy(of("unheard"), context.assumptions),
   };
   assertComplete(counts);
-  return {
-    counts,
-    confirmed: inScope.filter((object, index) => seen[index] === true || verdictOf.get(object) === "confirmed"),
-    events: sent.map((object) => eventOf(context, object)),
-  };
+  return { counts, confirmed: of("confirmed"), events: sent.map((object) => eventOf(context, object)) };
 }
 
-async function seenAmong({ input, seen }: CheckContext, objects: readonly ListedObject[]): Promise<readonly boolean[]> {
-  return input.checkAll || seen === undefined || objects.length === 0 ? [] : seen.has(objects);
+/** What was seen is confirmed; the ledger is asked about the rest. */
+async function verdictsOn(context: CheckContext, objects: readonly ListedObject[]): Promise<Judged> {
+  const { input, seen, ports, ingestion } = context;
+  const found = input.checkAll || seen === undefined || objects.length === 0 ? [] : await seen.has(objects);
+  const unseen = objects.filter((_, index) => found[index] !== true);
+  const judged = await judge(
+    ports,
+    ingestion,
+    unseen.map((object) => eventOf(context, object)),
+  );
+  const next = judged.verdicts.values();
+  const verdicts = objects.map((_, index) => (found[index] === true ? "confirmed" : (next.next().value as Verdict)));
+  return { verdicts, reads: judged.reads };
 }
 
 function eventOf({ ingestion, runId }: CheckContext, object: ListedObject): ObjectEvent {
