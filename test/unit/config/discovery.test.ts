@@ -1,5 +1,6 @@
 // The `discovery` section: what it means, and what it refuses.
 
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Discovery } from "../../../lambdas/core/config.ts";
 import { parseConfig } from "../../../lambdas/core/config-file.ts";
@@ -166,4 +167,20 @@ test("an inventory in a bucket of the stack is found by the bucket's real name",
   if (config === undefined) throw new Error("not valid");
   const { discovery } = resolveBuckets(config, { landing: "real" }).ingestions[0] ?? {};
   expect(discovery?.schedules[0]?.listing).toMatchObject({ location: "s3://real/_inventory/landing/all" });
+});
+
+test("whatever a key holds, the answer is a configuration or located errors", () => {
+  const names = ["strategy", "lookback", "pattern", "location", "ageMax", "every", "reconcile", "concurrency", "other"];
+  const value = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.constantFrom("full", "partitioned", "inventory", "%Y/%m", "%-d", "1h", "90s", 7, "s3://bucket/a"),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...names), value, { maxKeys: 5 }), (section) => {
+      const { config, errors } = parseConfig(file(JSON.stringify(section)), "f.yaml");
+      if (config === undefined) expect(errors.length).toBeGreaterThan(0);
+      for (const error of errors ?? []) expect(error).toMatch(/^f\.yaml:6: ingestions\[0\]\.discovery.*: .+; ?.+$/);
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -7,6 +7,7 @@ import { gzipSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { findInventory, readInventory } from "../../../lambdas/core/discovery/inventory.ts";
+import { windowsOf } from "../../../lambdas/core/discovery/inventory-parquet.ts";
 import { compareUtf8 } from "../../../lambdas/core/discovery/key-order.ts";
 import type { InventoryFile } from "../../../lambdas/core/discovery/model.ts";
 import type { ObjectUri } from "../../../lambdas/core/ids.ts";
@@ -294,18 +295,35 @@ describe("a Parquet inventory", () => {
     }
     store.calls.clear();
     await read(file, "", 19_999);
-    // The footer, and the columns of the last row group.
-    expect(store.calls.get("get")).toBeLessThanOrEqual(4);
+    // The footer, and the six columns of the last row group.
+    expect(store.calls.get("get")).toBeLessThanOrEqual(7);
   });
 
-  test("of one large row group is decoded a window at a time", async () => {
-    const file = await parquetFile(rows(120_000), "ROW_GROUP_SIZE 1000000");
-    store.calls.clear();
-    const { objects, rows: read_ } = await read(file);
-    expect([objects.length, read_]).toEqual([96_000, 120_000]);
-    expect(new Set(objects.map(({ key }) => key)).size).toBe(96_000);
-    // Bytes are not asked for again by every window.
-    expect(store.calls.get("get")).toBeLessThanOrEqual(9);
+  test("is decoded in windows that lie in one row group each and leave out no row", () => {
+    const windows = (skipRows: number) =>
+      [...windowsOf([10, 0, 25, 3], skipRows, 10)].map(({ rowStart, rowEnd }) => [rowStart, rowEnd]);
+    expect(windows(0)).toEqual([
+      [0, 10],
+      [10, 20],
+      [20, 30],
+      [30, 35],
+      [35, 38],
+    ]);
+    expect(windows(12)).toEqual([
+      [12, 22],
+      [22, 32],
+      [32, 35],
+      [35, 38],
+    ]);
+    expect(windows(36)).toEqual([[36, 38]]);
+    expect(windows(38)).toEqual([]);
+  });
+
+  test("shorter than its manifest says, or gone, is an error", async () => {
+    const file = await parquetFile(rows(10));
+    await expect(read({ ...file, sizeBytes: file.sizeBytes + 9 })).rejects.toThrow("shorter than its manifest says");
+    await store.remove([file.uri]);
+    await expect(read(file)).rejects.toThrow("is not there any more");
   });
 
   test("of current versions alone has no columns of versions", async () => {
