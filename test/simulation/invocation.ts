@@ -74,6 +74,10 @@ export class Invocation {
     return this.#world.upTo(2 * maxMs) - maxMs;
   }
 
+  get isDead(): boolean {
+    return this.#dead || this.#world.now() >= this.#endMs;
+  }
+
   /** Lets time pass; does not come back from a crash or past the end of the lifetime. */
   async pause(where: string): Promise<void> {
     const world = this.#world;

@@ -20,11 +20,12 @@ export function rangeFromTo(first: string, last: string): KeyRange {
   return { after: justBefore(first), upTo: last + LAST };
 }
 
-/** What may hold keys that begin with the prefix. */
+/** What may hold keys that begin with the prefix. A cursor may stand on any key, also on one behind U+10FFFF. */
 export function within(ranges: readonly KeyRange[], prefix: string): readonly KeyRange[] {
   if (prefix === "") return ranges;
   return ranges.filter(({ after, upTo }) => {
-    return compareUtf8(after, prefix + LAST) < 0 && (upTo === undefined || compareUtf8(upTo, prefix) >= 0);
+    const beginsBefore = after.startsWith(prefix) || compareUtf8(after, prefix + LAST) < 0;
+    return beginsBefore && (upTo === undefined || compareUtf8(upTo, prefix) >= 0);
   });
 }
 

@@ -78,7 +78,7 @@ export async function beginRun(
     const holder = await takeActive(ports, limits.leaseMs, run);
     if (holder.runId !== run.runId) return { kind: "joined", run: holder };
   }
-  const failed = wanted.dryRun ? undefined : await failDead(context, run);
+  const failed = wanted.dryRun ? undefined : await failDead(context, limits, run);
   const resumed =
     failed === undefined || fresh ? {} : resumable(failed, wanted, ports.clock.now() - limits.resumeWithinMs);
   await recordBegin(context, {
@@ -169,21 +169,26 @@ export async function failRun(context: RunContext, run: RunHandle, error: string
  * Whoever holds the ingestion knows that every run before it that still says RUNNING is dead. The last of them, if it failed.
  * (Before it: this very function may be late, and a later run alive.)
  */
-async function failDead({ ports }: RunContext, run: RunHandle): Promise<RunRecord | undefined> {
+async function failDead({ ports }: RunContext, limits: RunLimits, run: RunHandle): Promise<RunRecord | undefined> {
   const before: StoredRun[] = [];
+  const longAgoMs = ports.clock.now() - limits.resumeWithinMs;
   const recent = ports.ledger.list(runsPartition(run.ingestion), RUN_PREFIX, { limit: RECENT_RUNS, reverse: true });
   for await (const item of recent) {
-    const { runId, input, startedAtMs } = readRun(item);
-    if (runId !== run.runId && startedAtMs <= run.startedAtMs && !input.dryRun) before.push(storedOf(item));
+    const { runId, input, startedAtMs, updatedAtMs } = readRun(item);
+    if (runId === run.runId || startedAtMs > run.startedAtMs) continue;
+    // A dry run holds nothing that would tell.
+    if (!input.dryRun) before.push(storedOf(item));
+    else if (updatedAtMs < longAgoMs) await markFailed(ports, storedOf(item), SILENT);
   }
   const ended: RunRecord[] = [];
   for (const other of before) {
-    ended.push(await markFailed(ports, other, "it gave no sign of life until its lease ran out"));
+    ended.push(await markFailed(ports, other, SILENT));
   }
   return ended[0]?.status === "FAILED" ? ended[0] : undefined;
 }
 
 const RECENT_RUNS = 50;
+const SILENT = "it gave no sign of life until its lease ran out";
 
 /** The same listing once more: what its shards have done need not be done again, unless it began before `sinceMs`. */
 function resumable(failed: RunRecord, input: RunInput, sinceMs: number): Partial<RunRecord> {

@@ -104,15 +104,15 @@ export class ShardProgress {
     if ((isDue || isFull) && this.#saving === undefined) await this.save(stats);
   }
 
-  /** A checkpoint of this moment. */
+  /** A checkpoint, after the one that is being written: each names the revision of the one before it. */
   async save(stats: () => Partial<Counts>): Promise<void> {
-    await this.#saving?.catch(() => undefined);
-    if (this.#fenced) return;
-    this.#saving = this.#write(stats());
+    const before = this.#saving ?? Promise.resolve();
+    const saving = before.catch(() => undefined).then(() => (this.#fenced ? undefined : this.#write(stats())));
+    this.#saving = saving;
     try {
-      await this.#saving;
+      await saving;
     } finally {
-      this.#saving = undefined;
+      if (this.#saving === saving) this.#saving = undefined;
     }
   }
 
