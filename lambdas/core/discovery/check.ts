@@ -7,13 +7,18 @@ import { formatIntake, isFolderMarker, type ObjectEvent } from "../events.ts";
 import type { Clock, EventSink, Ledger, ListedObject } from "../ports.ts";
 import type { Router } from "../routing.ts";
 import { brokenBy } from "./assumptions.ts";
+import { inTurn, type KnownFiles, type KnownFilesCache, type KnownFilesCaches } from "./known-files.ts";
 import type { Assumptions, Counts, RunInput } from "./model.ts";
 import { scopeFilter } from "./scope.ts";
-import type { KnownFiles } from "./seen.ts";
 import { judge, type Verdict } from "./verdict.ts";
 
 export interface CheckContext {
-  readonly ports: { readonly ledger: Ledger; readonly clock: Clock; readonly events: EventSink };
+  readonly ports: {
+    readonly ledger: Ledger;
+    readonly clock: Clock;
+    readonly events: EventSink;
+    readonly caches?: KnownFilesCaches;
+  };
   readonly ingestion: Ingestion;
   readonly route: Router;
   readonly input: RunInput;
@@ -26,7 +31,7 @@ export interface CheckContext {
 export interface Checked {
   /** All of `Counts` that checking knows. */
   readonly counts: Partial<Counts>;
-  /** Objects whose fate the ledger confirmed (or the seen manifest did), in order: what the next run need not ask about. */
+  /** Objects whose fate the ledger confirmed (or the seen manifest or cache did), in order: what the next run need not ask about. */
   readonly confirmed: readonly ListedObject[];
   /** What has to be sent; with a dry run: what would be. */
   readonly events: readonly ObjectEvent[];
@@ -37,7 +42,8 @@ export async function checkObjects(context: CheckContext, objects: readonly List
   const isInScope = scopeFilter(context.ingestion, context.route, context.input.scope);
   const files = objects.filter(({ key, sizeBytes }) => !isFolderMarker(key, sizeBytes));
   const inScope = files.filter(isInScope);
-  const seen = await seenAmong(context, inScope);
+  const cache = context.ports.caches?.(context.ingestion.id, context.ingestion.source.bucket);
+  const seen = await seenAmong(context, cache, inScope);
   const unseen = inScope.filter((_, index) => seen[index] !== true);
   const { verdicts, reads } = await judge(
     context.ports,
@@ -60,6 +66,7 @@ export async function checkObjects(context: CheckContext, objects: readonly List
     broken: brokenBy(of("unheard"), context.assumptions),
   };
   assertComplete(counts);
+  if (!context.input.dryRun) await cache?.add(of("confirmed"));
   return {
     counts,
     confirmed: inScope.filter((object, index) => seen[index] === true || verdictOf.get(object) === "confirmed"),
@@ -67,8 +74,12 @@ export async function checkObjects(context: CheckContext, objects: readonly List
   };
 }
 
-async function seenAmong({ input, seen }: CheckContext, objects: readonly ListedObject[]): Promise<readonly boolean[]> {
-  return input.checkAll || seen === undefined || objects.length === 0 ? [] : seen.has(objects);
+async function seenAmong(
+  { input, seen }: CheckContext,
+  cache: KnownFilesCache | undefined,
+  objects: readonly ListedObject[],
+): Promise<readonly boolean[]> {
+  return input.checkAll ? [] : inTurn(seen, cache).has(objects);
 }
 
 function eventOf({ ingestion, runId }: CheckContext, object: ListedObject): ObjectEvent {
