@@ -10,12 +10,12 @@ import { chunk } from "./bounded.ts";
 import type { Answer, Command, ValkeyConnection } from "./valkey-connection.ts";
 
 export interface CacheUse {
-  /** Objects asked for, those with an entry, those an entry was made for. */
+  /** Objects looked up, those with an entry, those an entry was made for. */
   readonly asked: number;
   readonly known: number;
   readonly added: number;
-  /** Objects that were not asked for or added because the server failed a moment ago. */
-  readonly rested: number;
+  /** Objects that the server was not asked about or told of: it had failed a moment ago, or was too slow for all who asked. */
+  readonly unasked: number;
   /** Objects by what kept the server from answering: an error code, or what the connection failed with. */
   readonly failed: Readonly<Record<string, number>>;
 }
@@ -31,7 +31,7 @@ const PIPELINE_MAX = 1000;
 
 export class ValkeyKnownFiles {
   readonly #options: ValkeyKnownFilesOptions;
-  #use = { asked: 0, known: 0, added: 0, rested: 0 };
+  #use = { asked: 0, known: 0, added: 0, unasked: 0 };
   #failed: Record<string, number> = {};
 
   constructor(options: ValkeyKnownFilesOptions) {
@@ -63,7 +63,7 @@ export class ValkeyKnownFiles {
   /** Since it was last asked. */
   takeUse(): CacheUse {
     const use = { ...this.#use, failed: this.#failed };
-    this.#use = { asked: 0, known: 0, added: 0, rested: 0 };
+    this.#use = { asked: 0, known: 0, added: 0, unasked: 0 };
     this.#failed = {};
     return use;
   }
@@ -75,7 +75,7 @@ export class ValkeyKnownFiles {
       const outcome = await this.#options.connection.call(pipeline);
       if (outcome.kind === "answered") for (const answer of outcome.answers) this.#count(answer);
       if (outcome.kind === "failed") this.#fail(outcome.error, pipeline.length);
-      if (outcome.kind === "resting") this.#use.rested += pipeline.length;
+      if (outcome.kind === "unasked") this.#use.unasked += pipeline.length;
       answers.push(...(outcome.kind === "answered" ? outcome.answers : pipeline.map(() => undefined)));
     }
     return answers;

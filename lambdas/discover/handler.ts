@@ -100,7 +100,7 @@ async function list(run: RunHandle, task: ShardTask, deadlineMs: number): Promis
 async function reportCache(run: RunHandle): Promise<void> {
   const use = await cache?.settle();
   if (use === undefined) return;
-  const failures = Object.values(use.failed).reduce((sum, objects) => sum + objects, use.rested);
+  const failures = Object.values(use.failed).reduce((sum, objects) => sum + objects, use.unasked);
   runtime.logger[failures === 0 ? "info" : "warn"]("cache", { ...run, cache: use });
   if (failures > 0) runtime.count({ cacheFailures: failures });
 }
