@@ -6,7 +6,7 @@ import * as events from "aws-cdk-lib/aws-events";
 import { SfnStateMachine } from "aws-cdk-lib/aws-events-targets";
 import type * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
-import type { Ingestion, MoraineConfig } from "../lambdas/core/config.ts";
+import type { DiscoveryConfig, Ingestion, MoraineConfig } from "../lambdas/core/config.ts";
 import { DISCOVERY_FOLDER } from "../lambdas/core/discovery/defaults.ts";
 import { LIMITS } from "../lambdas/core/environment.ts";
 import { backfillMachine } from "./backfill-machine.ts";
@@ -42,6 +42,7 @@ export class Discovery extends Construct {
       environment: props.environment,
     });
     this.#grant(props);
+    this.#reachCache(props.config.discovery);
     this.machine = backfillMachine(this, "Backfill", {
       code: this.code.function,
       bucketName: props.warehouse.bucket.bucketName,
@@ -69,6 +70,12 @@ export class Discovery extends Construct {
     );
     grantLedger(this.code, ledger);
     this.code.allow(["sqs:SendMessage"], [intake.backfill.queueArn]);
+  }
+
+  /** The server is somebody else's: here is only what the function needs to get at it. */
+  #reachCache({ cache, vpc }: DiscoveryConfig = {}): void {
+    if (cache?.secretArn !== undefined) this.code.allow(["secretsmanager:GetSecretValue"], [cache.secretArn]);
+    if (vpc !== undefined) this.code.enterVpc(vpc);
   }
 
   #schedule({ id, discovery }: Ingestion): void {

@@ -3,6 +3,7 @@
 // never do: they read the validated result, which differs only in the buckets' names (`resolve-buckets.ts`).
 
 import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
+import { readSharedDiscovery } from "./config-cache.ts";
 import { readDiscovery } from "./config-discovery.ts";
 import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
 import * as rules from "./config-rules.ts";
@@ -32,6 +33,7 @@ function readConfig(source: Source, root: Place["node"]): MoraineConfig {
   const interval = { fallback: 30, min: 1, max: LIMITS.commitIntervalSecondsMax };
   const intervalSeconds = commit?.duration("interval", interval) ?? interval.fallback;
   commit?.close();
+  const discovery = readSharedDiscovery(file.section("discovery"));
   const sections = file.list("ingestions", true).map((place) => new Section(source, place));
   if (file.has("ingestions") && sections.length === 0)
     file.complain("ingestions", "is empty; describe at least one ingestion");
@@ -44,7 +46,8 @@ function readConfig(source: Source, root: Place["node"]): MoraineConfig {
   checkUse(source, file, landing, ingestions);
   const databases = readDatabases(source, file, ingestions);
   file.close(["catalog"]);
-  return { landing, warehouse, commit: { intervalSeconds }, databases, ingestions };
+  const shared = discovery === undefined ? {} : { discovery };
+  return { landing, warehouse, commit: { intervalSeconds }, ...shared, databases, ingestions };
 }
 
 function readLanding(source: Source, file: Section): readonly BucketConfig[] {

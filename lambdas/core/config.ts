@@ -83,6 +83,27 @@ export interface Discovery {
   readonly functionsMax: number;
 }
 
+/** What the listings of all ingestions share. */
+export interface DiscoveryConfig {
+  /** Absent: what the seen manifest does not know is asked of the ledger. */
+  readonly cache?: CacheConfig;
+  /** Where the discover function runs; absent: outside of any VPC. */
+  readonly vpc?: VpcConfig;
+}
+
+export interface CacheConfig {
+  /** `rediss://host:port`, without a login. */
+  readonly url: string;
+  readonly ttlSeconds: number;
+  /** A secret of Secrets Manager that holds the password. */
+  readonly secretArn?: string;
+}
+
+export interface VpcConfig {
+  readonly subnetIds: readonly string[];
+  readonly securityGroupIds: readonly string[];
+}
+
 export interface BucketConfig {
   readonly bucket: string;
   /** false: created by the stack; true: the name of a bucket that is there. */
@@ -99,6 +120,7 @@ export interface MoraineConfig {
   readonly landing: readonly BucketConfig[];
   readonly warehouse: BucketConfig & { readonly prefix: string };
   readonly commit: { readonly intervalSeconds: number };
+  readonly discovery?: DiscoveryConfig;
   /** Every database that is the target of an ingestion, once. */
   readonly databases?: readonly DatabaseConfig[];
   readonly ingestions: readonly Ingestion[];

@@ -2,6 +2,7 @@
 // carried out, and its error named so that the state machine can tell what is worth trying again (lib/backfill-machine.ts).
 
 import type { Context } from "aws-lambda";
+import { openCache } from "../adapters/open-cache.ts";
 import { createRuntime } from "../adapters/runtime.ts";
 import { S3Lister } from "../adapters/s3-lister.ts";
 import { SqsEventSink } from "../adapters/sqs-event-sink.ts";
@@ -38,8 +39,10 @@ export type Step =
 
 const runtime = createRuntime(import.meta.dirname);
 const { clients, config, settings } = runtime;
+const cache = openCache(config.discovery?.cache, settings.ledgerId, runtime.ports.clock);
 const ports = {
   ...runtime.ports,
+  ...(cache === undefined ? {} : { caches: cache.files.of }),
   timer: new SystemTimer(),
   lister: new S3Lister(clients.listing),
   events: new SqsEventSink({ client: clients.sqs, queueUrl: process.env[ENV.backfillQueueUrl] ?? "" }),
@@ -88,7 +91,18 @@ async function list(run: RunHandle, task: ShardTask, deadlineMs: number): Promis
   } catch (error) {
     if (isKind(error, "Fenced")) return { shard: task.shard.id, fenced: true };
     throw error;
+  } finally {
+    await reportCache(run);
   }
+}
+
+/** Once for each listing function, however often its cache failed: that costs ledger reads and nothing else. */
+async function reportCache(run: RunHandle): Promise<void> {
+  const use = await cache?.settle();
+  if (use === undefined) return;
+  const failures = Object.values(use.failed).reduce((sum, objects) => sum + objects, use.unasked);
+  runtime.logger[failures === 0 ? "info" : "warn"]("cache", { ...run, cache: use });
+  if (failures > 0) runtime.count({ cacheFailures: failures });
 }
 
 function publish(report: RunReport): RunReport {
