@@ -26,7 +26,7 @@ import { type Ended, execute, type MachineHost } from "./discovery/machine.ts";
 import { type DiscoverySabotage, DiscoverySaboteur, override } from "./discovery/sabotage.ts";
 import { INVOCATION_MS, LIMITS, MAIN, type Setup, setUp } from "./discovery/setup.ts";
 import { type FaultRates, Invocation, NO_FAULTS } from "./invocation.ts";
-import { SETTINGS } from "./settings.ts";
+import { settingsUnder } from "./settings.ts";
 import { World } from "./world.ts";
 
 export interface DiscoveryOptions {
@@ -42,6 +42,7 @@ export interface DiscoveryResult {
   readonly trace: readonly string[] | undefined;
 }
 
+const SETTINGS = settingsUnder(NO_FAULTS);
 const CHANGING_MS = 40_000;
 const STILL_RUNS = 3;
 /** More than all that a seed does. */
@@ -90,6 +91,7 @@ class DiscoveryLife implements MachineHost {
     const { config, layout, eventsLost, main } = this.#setup;
     this.objectsMax = this.#setup.objectsMax;
     this.#faults = {
+      ...NO_FAULTS,
       crash: world.pick([0, 0.001, 0.004]),
       zombie: world.pick([0, 0.005, 0.02]),
       before: world.pick([0, 0.004, 0.01]),

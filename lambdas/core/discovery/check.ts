@@ -7,7 +7,7 @@ import { formatIntake, isFolderMarker, type ObjectEvent } from "../events.ts";
 import type { Clock, EventSink, Ledger, ListedObject } from "../ports.ts";
 import type { Router } from "../routing.ts";
 import { brokenBy } from "./assumptions.ts";
-import { inTurn, type KnownFiles, type KnownFilesCache, type KnownFilesCaches } from "./known-files.ts";
+import { inTurn, type KnownFiles, type KnownFilesCaches } from "./known-files.ts";
 import type { Assumptions, Counts, RunInput } from "./model.ts";
 import { scopeFilter } from "./scope.ts";
 import { type Judged, judge, type Verdict } from "./verdict.ts";

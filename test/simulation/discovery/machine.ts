@@ -16,7 +16,7 @@ import {
 } from "../../../lambdas/core/discovery/run.ts";
 import { mapLimit } from "../../../lambdas/core/concurrency.ts";
 import { isKind } from "../../../lambdas/core/errors.ts";
-import type { KnownFiles } from "../../../lambdas/core/discovery/seen.ts";
+import type { KnownFiles } from "../../../lambdas/core/discovery/known-files.ts";
 import type { World } from "../world.ts";
 import { INVOCATION_MS } from "./setup.ts";
 
