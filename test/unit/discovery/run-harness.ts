@@ -2,7 +2,12 @@
 // wrapping one port, or by stopping between two steps.
 
 import type { Ingestion, MoraineConfig } from "../../../lambdas/core/config.ts";
-import { type DiscoveryPorts, listShard, openShard, type ShardTask } from "../../../lambdas/core/discovery/list-shard.ts";
+import {
+  type DiscoveryPorts,
+  listShard,
+  openShard,
+  type ShardTask,
+} from "../../../lambdas/core/discovery/list-shard.ts";
 import type { RunReport, ShardRecord } from "../../../lambdas/core/discovery/model.ts";
 import {
   beginRun,
@@ -84,7 +89,14 @@ export class RunHarness {
     const events = this.sink.events();
     this.sink.bodies.length = 0;
     for (const { key, version } of events) {
-      const loaded = { version, batch: "b", records: 1, bytesRead: 1, seq: 1, processedAtMs: 0 } as FileRecord["loaded"];
+      const loaded = {
+        version,
+        batch: "b",
+        records: 1,
+        bytesRead: 1,
+        seq: 1,
+        processedAtMs: 0,
+      } as FileRecord["loaded"];
       const facts = { ingestion: ORDERS, bucket: BUCKET, key, version, loaded, status: "SUCCESS" };
       const file = { ...facts, table: "db.orders", batch: "b", batchFiles: 1, attempts: 1, deaths: 0 };
       const record = { ...file, discoveredAtMs: 0, startedAtMs: 0 } as unknown as FileRecord;
@@ -104,7 +116,11 @@ export class RunHarness {
     return JSON.parse(Buffer.from(object?.bytes ?? []).toString()) as readonly ShardTask[];
   }
 
-  async list(run: RunHandle, task: ShardTask, bounds: { objectsMax?: number; context?: RunContext } = {}): Promise<ShardRecord> {
+  async list(
+    run: RunHandle,
+    task: ShardTask,
+    bounds: { objectsMax?: number; context?: RunContext } = {},
+  ): Promise<ShardRecord> {
     const { objectsMax = Number.POSITIVE_INFINITY, context = this.context() } = bounds;
     const deadlineMs = Number.POSITIVE_INFINITY;
     return listShard(await openShard(context, run, { deadlineMs, objectsMax }), task);
