@@ -329,7 +329,7 @@ class DiscoveryLife implements MachineHost {
       random: world.random,
       timer: { sleep },
       ledger: invocation.wrap("ledger", this.#saboteur.ledger(this.#watched), ["list", "listIndex"]),
-      store: invocation.wrap("store", this.#saboteur.store(this.#store), ["list"]),
+      store: invocation.wrap("store", this.#store, ["list"]),
       lister: invocation.wrap("lister", this.#throttling(lister)),
       events: invocation.wrap(
         "events",

@@ -67,8 +67,8 @@ export class InputReader {
   instant(name: string): number | undefined {
     const value = this.#get(name);
     if (value === undefined) return undefined;
-    const atMs = typeof value === "string" && INSTANT.test(value) ? Date.parse(value) : Number.NaN;
-    if (!Number.isNaN(atMs)) return atMs;
+    const atMs = typeof value === "string" && INSTANT.test(value) ? parseInstant(value) : undefined;
+    if (atMs !== undefined) return atMs;
     return this.#refuse(name, value, "write a date such as 2026-01-31 or 2026-01-31T12:00:00Z");
   }
 
@@ -76,8 +76,8 @@ export class InputReader {
   date(name: string): number | undefined {
     const value = this.#get(name);
     if (value === undefined) return undefined;
-    const atMs = typeof value === "string" && DATE.test(value) ? Date.parse(value) : Number.NaN;
-    if (!Number.isNaN(atMs)) return atMs;
+    const atMs = typeof value === "string" && DATE.test(value) ? parseInstant(value) : undefined;
+    if (atMs !== undefined) return atMs;
     return this.#refuse(name, value, "write a date such as 2026-01-31");
   }
 
@@ -105,10 +105,20 @@ export class InputReader {
   }
 
   #refuse(name: string, value: unknown, remedy: string): undefined {
-    this.complain(name, `is ${shown(typeof value === "string" ? value : String(JSON.stringify(value)))}; ${remedy}`);
+    const text = typeof value === "string" ? shown(value) : JSON.stringify(value).slice(0, 80);
+    this.complain(name, `is ${text}; ${remedy}`);
     return undefined;
   }
 }
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+/** Days that no month has are not rolled over into the next one. */
+function parseInstant(text: string): number | undefined {
+  const date = text.slice(0, 10);
+  const midnightMs = Date.parse(date);
+  if (Number.isNaN(midnightMs) || !new Date(midnightMs).toISOString().startsWith(date)) return undefined;
+  const atMs = Date.parse(text);
+  return Number.isNaN(atMs) ? undefined : atMs;
+}

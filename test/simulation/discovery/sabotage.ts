@@ -1,15 +1,18 @@
 // Switches single guards of discovery off, by lying at a port. Each must be noticed by the checkers within the seeds that CI runs.
 
+<<<<<<< HEAD
 import type { KnownFiles } from "../../../lambdas/core/discovery/known-files.ts";
 import type { ObjectUri, Revision } from "../../../lambdas/core/ids.ts";
+=======
+import type { KnownFiles } from "../../../lambdas/core/discovery/seen.ts";
+import type { Revision } from "../../../lambdas/core/ids.ts";
+>>>>>>> w/run
 import type {
   BucketLister,
   EventSink,
   Ledger,
   LedgerItem,
   ListRequest,
-  ObjectStore,
-  PutBody,
   WriteOutcome,
 } from "../../../lambdas/core/ports.ts";
 import type { World } from "../world.ts";
@@ -27,8 +30,6 @@ export const DISCOVERY_SABOTAGES = [
   "one-run-at-a-time",
   /** Who takes an ingestion over leaves the dead run's record as it is. */
   "dead-runs-fail",
-  /** Of two plans of one run the later one stands. */
-  "plan-once",
 ] as const;
 
 export type DiscoverySabotage = (typeof DISCOVERY_SABOTAGES)[number];
@@ -59,11 +60,6 @@ export class DiscoverySaboteur {
       default:
         return real;
     }
-  }
-
-  store(real: ObjectStore): ObjectStore {
-    if (this.#sabotage !== "plan-once") return real;
-    return override(real, { put: (uri: ObjectUri, body: PutBody) => real.put(uri, body) });
   }
 
   /** `isDead`: of the function that sends. */
