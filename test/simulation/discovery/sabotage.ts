@@ -1,12 +1,7 @@
 // Switches single guards of discovery off, by lying at a port. Each must be noticed by the checkers within the seeds that CI runs.
 
-<<<<<<< HEAD
 import type { KnownFiles } from "../../../lambdas/core/discovery/known-files.ts";
-import type { ObjectUri, Revision } from "../../../lambdas/core/ids.ts";
-=======
-import type { KnownFiles } from "../../../lambdas/core/discovery/seen.ts";
 import type { Revision } from "../../../lambdas/core/ids.ts";
->>>>>>> w/run
 import type {
   BucketLister,
   EventSink,
