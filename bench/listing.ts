@@ -1,9 +1,8 @@
 // Requests and time of a listing in a model of S3 where every request takes one unit of 60 ms: `node bench/listing.ts [keys ...]`.
 // The same numbers are bounds in test/unit/discovery/lister-speed.test.ts.
 
-import type { KeyRange } from "../lambdas/core/discovery/model.ts";
-import { type KeySequence, PAGE_KEYS, SequenceLister } from "../test/fakes/memory-lister.ts";
-import { LAYOUTS } from "../test/unit/discovery/layouts.ts";
+import { PAGE_KEYS, SequenceLister } from "../test/fakes/memory-lister.ts";
+import { cutEvenly, LAYOUTS } from "../test/unit/discovery/layouts.ts";
 import { measure } from "../test/unit/discovery/virtual-s3.ts";
 
 const asked = process.argv.slice(2).map(Number);
@@ -44,12 +43,4 @@ for (const count of counts) {
   }
   process.stdout.write(`${count} keys\n`);
   console.table(rows);
-}
-
-function cutEvenly(keys: KeySequence, parts: number): KeyRange[] {
-  const cuts = Array.from({ length: parts - 1 }, (_, index) => keys.at(Math.floor((keys.size * (index + 1)) / parts)));
-  return ["", ...cuts].map((after, index) => {
-    const upTo = cuts[index];
-    return upTo === undefined ? { after } : { after, upTo };
-  });
 }
