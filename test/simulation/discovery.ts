@@ -5,7 +5,14 @@ import type { ShardTask } from "../../lambdas/core/discovery/list-shard.ts";
 import type { RunRecord } from "../../lambdas/core/discovery/model.ts";
 import type { RoundHandle, RunContext, RunHandle } from "../../lambdas/core/discovery/run.ts";
 import { readPlan, type StoredPlan } from "../../lambdas/core/discovery/run-plan.ts";
-import { cursorKey, RUN_PREFIX, readActive, readCursor, readRun, runsPartition } from "../../lambdas/core/discovery/run-records.ts";
+import {
+  cursorKey,
+  RUN_PREFIX,
+  readActive,
+  readCursor,
+  readRun,
+  runsPartition,
+} from "../../lambdas/core/discovery/run-records.ts";
 import { findRun } from "../../lambdas/core/discovery/run-state.ts";
 import { isKind, MoraineError } from "../../lambdas/core/errors.ts";
 import { objectUri, type Revision } from "../../lambdas/core/ids.ts";
@@ -17,7 +24,7 @@ import { MemoryLedger } from "../fakes/memory-ledger.ts";
 import { MemoryLister } from "../fakes/memory-lister.ts";
 import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import { MemoryPointer } from "../fakes/memory-pointer.ts";
-import { Bucket, BUCKET } from "./discovery/bucket.ts";
+import { BUCKET, Bucket } from "./discovery/bucket.ts";
 import { checkAtRest, checkExact, checkPromise, checkSum, type DiscoveryState, isMarker } from "./discovery/checks.ts";
 import { compareReport, type Expected, expectFull, expectOwn } from "./discovery/epilogue.ts";
 import { writeInventory } from "./discovery/inventory-report.ts";
@@ -99,7 +106,11 @@ class DiscoveryLife implements MachineHost {
     const ports = { world, store: this.#store, ledger: this.#ledger, pointer: this.#pointer };
     this.#loading = new Loading(ports, config, () => this.#rates());
     const deliver = (body: string) => this.#loading.intake.post(body);
-    this.#bucket = new Bucket(world, this.#store, { layout, deliver, eventsLost: main.discovery.events ? eventsLost : 1 });
+    this.#bucket = new Bucket(world, this.#store, {
+      layout,
+      deliver,
+      eventsLost: main.discovery.events ? eventsLost : 1,
+    });
     this.#state = { ...ports, config, bucket: this.#bucket };
   }
 
@@ -132,7 +143,8 @@ class DiscoveryLife implements MachineHost {
 
   async #direct(): Promise<void> {
     const { world } = this;
-    for (let count = 10 + world.upTo(60); count > 0; count--) await this.#bucket.put(this.#bucket.newKey(), world.chance(0.5));
+    for (let count = 10 + world.upTo(60); count > 0; count--)
+      await this.#bucket.put(this.#bucket.newKey(), world.chance(0.5));
     await this.#writeInventory();
     const executions = this.#startExecutions();
     const changingUntil = world.now() + CHANGING_MS;
@@ -226,7 +238,12 @@ class DiscoveryLife implements MachineHost {
     await this.#runQuiet("own", {}, own, main.discovery.listing.strategy === "partitioned");
     const left: string[] = [];
     for (const key of fresh) if (await this.#isUnheard(key)) left.push(key);
-    await this.#runQuiet("rest", { strategy: "full" }, expectFull(main, left, await this.#cursor(), world.now()), false);
+    await this.#runQuiet(
+      "rest",
+      { strategy: "full" },
+      expectFull(main, left, await this.#cursor(), world.now()),
+      false,
+    );
     await this.#execute("nested-rest", { ingestion: "nested", strategy: "full", fresh: true });
     await this.#rest();
     this.#problems.push(...checkAtRest(this.#state).map((problem) => `in the end: ${problem}`));
@@ -312,7 +329,10 @@ class DiscoveryLife implements MachineHost {
       ledger: invocation.wrap("ledger", this.#saboteur.ledger(this.#watched), ["list", "listIndex"]),
       store: invocation.wrap("store", this.#store, ["list"]),
       lister: invocation.wrap("lister", this.#throttling(lister)),
-      events: invocation.wrap("events", this.#saboteur.events(this.#sink, () => invocation.isDead)),
+      events: invocation.wrap(
+        "events",
+        this.#saboteur.events(this.#sink, () => invocation.isDead),
+      ),
     };
     return { ports, settings: SETTINGS, config: this.#setup.config, limits: LIMITS };
   }
@@ -365,7 +385,9 @@ class DiscoveryLife implements MachineHost {
     if (before === undefined || outcome.kind === "refused") return outcome;
     const { runId, leaseUntilMs } = readActive(before);
     if (runId !== item.body["runId"] && leaseUntilMs > this.world.now()) {
-      this.#problems.push(`${String(item.body["runId"])} took the ingestion from ${runId} before its lease had run out`);
+      this.#problems.push(
+        `${String(item.body["runId"])} took the ingestion from ${runId} before its lease had run out`,
+      );
     }
     return outcome;
   }
@@ -377,8 +399,10 @@ class DiscoveryLife implements MachineHost {
   notice(error: unknown, always = false): void {
     const text = error instanceof Error ? error.message : String(error);
     this.world.note(`error ${text}`);
-    const isPaged = isKind(error, "Invalid", "Corrupt") || (error instanceof Error && /^assertion|TypeError/.test(error.message));
-    if (always || isPaged || (error instanceof TypeError)) this.#problems.push(error instanceof Error ? (error.stack ?? text) : text);
+    const isPaged =
+      isKind(error, "Invalid", "Corrupt") || (error instanceof Error && /^assertion|TypeError/.test(error.message));
+    if (always || isPaged || error instanceof TypeError)
+      this.#problems.push(error instanceof Error ? (error.stack ?? text) : text);
   }
 
   async #load(): Promise<void> {

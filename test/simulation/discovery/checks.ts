@@ -51,18 +51,24 @@ function checkFiles({ config, bucket }: DiscoveryState, ingestion: Ingestion, fi
   for (const { key, etag } of bucket.current.values()) {
     if (route(BUCKET, key)?.id !== ingestion.id || isMarker(key)) continue;
     const file = byKey.get(key);
-    const isDecided = file?.loaded?.version.etag === etag || (file?.version.etag === etag && file.reason === "LOADER_DIED");
+    const isDecided =
+      file?.loaded?.version.etag === etag || (file?.version.etag === etag && file.reason === "LOADER_DIED");
     if (!isDecided) problems.push(`${nameOf(key)} stands at ${etag.slice(0, 6)}, ledger says ${fateOf(file)}`);
   }
   for (const { key, status } of files) {
-    if (route(BUCKET, key)?.id !== ingestion.id) problems.push(`${nameOf(key)} is in ${ingestion.id} and not routed there`);
+    if (route(BUCKET, key)?.id !== ingestion.id)
+      problems.push(`${nameOf(key)} is in ${ingestion.id} and not routed there`);
     if (status === "PROCESSING" || status === "DISCOVERED") problems.push(`${nameOf(key)} is still ${status}`);
   }
   return problems;
 }
 
 /** Every row of a loaded version once, and no other row. */
-function checkRows({ pointer, store, bucket }: DiscoveryState, { target }: Ingestion, files: readonly FileRecord[]): string[] {
+function checkRows(
+  { pointer, store, bucket }: DiscoveryState,
+  { target }: Ingestion,
+  files: readonly FileRecord[],
+): string[] {
   const entry = pointer.tables.get(tableIdOf(target));
   const bytes = entry && store.objects.get(entry.metadataLocation)?.bytes;
   const rows = bytes === undefined ? [] : currentRows(store, parseMetadata(Buffer.from(bytes).toString()));
@@ -74,7 +80,9 @@ function checkRows({ pointer, store, bucket }: DiscoveryState, { target }: Inges
       ),
     )
     .sort();
-  return found.join("\n") === expected.join("\n") ? [] : [`rows of ${target.table}: ${found.length}, expected ${expected.length}`];
+  return found.join("\n") === expected.join("\n")
+    ? []
+    : [`rows of ${target.table}: ${found.length}, expected ${expected.length}`];
 }
 
 export interface RunFacts {
@@ -98,7 +106,8 @@ export async function checkPromise(
     if (!stayed || isMarker(key) || route(BUCKET, key)?.id !== record.ingestion) continue;
     if (!lists.some((shard) => isListed(shard, key))) {
       const { strategy } = record.input.listing;
-      if (strategy === "full" || strategy === "incremental_time") problems.push(`${nameOf(key)} was not listed by ${record.runId}`);
+      if (strategy === "full" || strategy === "incremental_time")
+        problems.push(`${nameOf(key)} was not listed by ${record.runId}`);
       continue;
     }
     if (sent.has(`${key}\n${etag}`)) continue;
@@ -120,14 +129,17 @@ export function isListed(shard: Shard, key: string): boolean {
 /** Of a listing of all while the bucket stood still. */
 export function checkExact({ bucket, config }: DiscoveryState, report: RunReport): string[] {
   const main = config.ingestions[0] as Ingestion;
-  const keys = [...bucket.current.keys()].filter((key) => key.startsWith(main.source.prefix) && !key.startsWith(NESTED_PREFIX));
+  const keys = [...bucket.current.keys()].filter(
+    (key) => key.startsWith(main.source.prefix) && !key.startsWith(NESTED_PREFIX),
+  );
   const markers = keys.filter(isMarker).length;
   const route = createRouter(config.ingestions);
   const excluded = keys.filter((key) => !isMarker(key) && route(BUCKET, key)?.id !== main.id).length;
   const { total, skipped } = report;
   const problems = checkSum(report);
   if (total !== keys.length) problems.push(`${report.runId} counted ${total} objects of ${keys.length}`);
-  if (skipped !== markers || report.excluded !== excluded) problems.push(`${report.runId} left others out than it should`);
+  if (skipped !== markers || report.excluded !== excluded)
+    problems.push(`${report.runId} left others out than it should`);
   return problems;
 }
 

@@ -73,9 +73,12 @@ export function compareReport(report: RunReport, expected: Expected, isAtLeast: 
   const problems: string[] = [];
   const count = expected.found.length;
   if (isAtLeast ? report.new < count : report.new !== count) {
-    problems.push(`${report.runId} found ${report.new} new files, expected ${count}: ${JSON.stringify(expected.found)} by ${report.strategy}`);
+    problems.push(
+      `${report.runId} found ${report.new} new files, expected ${count}: ${JSON.stringify(expected.found)} by ${report.strategy}`,
+    );
   }
-  if (report.changed !== 0) problems.push(`${report.runId} found ${report.changed} changed files where nothing changed`);
+  if (report.changed !== 0)
+    problems.push(`${report.runId} found ${report.changed} changed files where nothing changed`);
   if (isAtLeast) return problems;
   const broken = Object.fromEntries(Object.entries(report.broken).map(([name, { count: times }]) => [name, times]));
   const [said, should] = [JSON.stringify(sorted(broken)), JSON.stringify(sorted(expected.broken))];

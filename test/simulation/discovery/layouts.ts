@@ -11,7 +11,28 @@ export type LayoutName = "flat" | "foldered" | "dates" | "skewed" | "unicode" | 
 export const LAYOUTS: readonly LayoutName[] = ["flat", "foldered", "dates", "skewed", "unicode", "hostile"];
 
 const UNICODE = ["ä", "é", "ß", "語", "\u{1f600}", "\u{ffee}", "\u{10ffff}", "z", "A", "0"];
-const HOSTILE = [" ", "%", "+", "%2F", "//", "..", "#", "?", "&", "'", '"', "\\", "\t", "\u007f", "~", "!", "*", "[a]", "{b}", "a"];
+const HOSTILE = [
+  " ",
+  "%",
+  "+",
+  "%2F",
+  "//",
+  "..",
+  "#",
+  "?",
+  "&",
+  "'",
+  '"',
+  "\\",
+  "\t",
+  "\u007f",
+  "~",
+  "!",
+  "*",
+  "[a]",
+  "{b}",
+  "a",
+];
 
 /** A key that may be new or not. `serial` grows with time, for layouts whose keys do. */
 export function keyOf(layout: LayoutName, world: World, serial: number): string {
@@ -35,7 +56,9 @@ function pathOf(layout: LayoutName, world: World, serial: number): string {
       return `${day.replaceAll("-", "/")}/${digits(world.upTo(30))}.json`;
     }
     case "skewed":
-      return world.chance(0.85) ? `m/${"x".repeat(40)}${digits(world.upTo(120))}` : `${world.pick(["a", "z"])}/${serial}`;
+      return world.chance(0.85)
+        ? `m/${"x".repeat(40)}${digits(world.upTo(120))}`
+        : `${world.pick(["a", "z"])}/${serial}`;
     case "unicode":
       return texts(UNICODE);
     case "hostile":

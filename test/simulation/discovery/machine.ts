@@ -1,6 +1,7 @@
 // The state machine of lib/backfill-machine.ts as a model: steps in order, each tried a few times. It loses patience with functions that
 // live on, takes a lost answer for a failure, and an operator may stop it between two steps without a word.
 
+import { mapLimit } from "../../../lambdas/core/concurrency.ts";
 import type { ShardTask } from "../../../lambdas/core/discovery/list-shard.ts";
 import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard.ts";
 import type { RunReport } from "../../../lambdas/core/discovery/model.ts";
@@ -14,9 +15,8 @@ import {
   type RunContext,
   type RunHandle,
 } from "../../../lambdas/core/discovery/run.ts";
-import { mapLimit } from "../../../lambdas/core/concurrency.ts";
-import { isKind } from "../../../lambdas/core/errors.ts";
 import type { KnownFiles } from "../../../lambdas/core/discovery/seen.ts";
+import { isKind } from "../../../lambdas/core/errors.ts";
 import type { World } from "../world.ts";
 import { INVOCATION_MS } from "./setup.ts";
 

@@ -28,7 +28,8 @@ test("what is taken away is gone, and nothing else", () => {
       for (const key of KEYS) expect(holds(left, key)).toBe(!holds(taken, key));
       left.forEach((range, n) => {
         const next = left[n + 1];
-        if (next !== undefined) expect(compareUtf8(range.upTo ?? "\u{10ffff}\u{10ffff}", next.after)).toBeLessThanOrEqual(0);
+        if (next !== undefined)
+          expect(compareUtf8(range.upTo ?? "\u{10ffff}\u{10ffff}", next.after)).toBeLessThanOrEqual(0);
       });
     }),
   );

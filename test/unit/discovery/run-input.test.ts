@@ -115,7 +115,7 @@ describe("the input of a run", () => {
     });
     for (const part of [
       'ingestion "order" is not configured; use orders',
-      "strategy is \"quick\"; use full, incremental_lexical",
+      'strategy is "quick"; use full, incremental_lexical',
       'dryRun is "yes"; write true or false',
       "concurrency is 1000; write a whole number from 1 to 128",
       "sizeBytesMin is -1",
@@ -136,7 +136,11 @@ describe("the input of a run", () => {
     ["inventory without a location", { ingestion: "orders", strategy: "inventory" }, "inventory is missing"],
     ["an option of another strategy", { ingestion: "orders", overlap: "1h" }, "overlap is for incremental_time"],
     ["a look-back of no strategy", { ingestion: "orders", lookback: 3 }, "lookback is for partitioned"],
-    ["dates of no partitions", { ingestion: "orders", dateFrom: "2026-01-01", dateTo: "2026-01-02" }, "use modifiedFrom"],
+    [
+      "dates of no partitions",
+      { ingestion: "orders", dateFrom: "2026-01-01", dateTo: "2026-01-02" },
+      "use modifiedFrom",
+    ],
     ["sizes the wrong way round", { ingestion: "orders", sizeBytesMin: 5, sizeBytesMax: 4 }, "sizeBytesMax is below"],
     ["an open bracket", { ingestion: "orders", include: ["[a"] }, "include"],
   ])("is refused for %s", (_what, input, complaint) => {

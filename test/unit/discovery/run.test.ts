@@ -13,7 +13,9 @@ describe("a run", () => {
     const world = new RunHarness();
     await world.fill(23);
     const report = await world.run("one");
-    expect(world.sent().sort()).toEqual(Array.from({ length: 23 }, (_, n) => `orders/00${n.toString().padStart(2, "0")}`));
+    expect(world.sent().sort()).toEqual(
+      Array.from({ length: 23 }, (_, n) => `orders/00${n.toString().padStart(2, "0")}`),
+    );
     expect(report).toMatchObject({ total: 23, new: 23, known: 0, strategy: "full", dryRun: false, shards: 1 });
     expect(report.listRequests).toBeGreaterThanOrEqual(5);
     expect(report.requests).toBe(report.listRequests + report.ledgerRequests + report.sendRequests);
@@ -92,7 +94,10 @@ describe("a step that is repeated", () => {
     const world = new RunHarness({}, { checkpointEveryMs: 0 });
     await world.fill(47);
     const flaky = () =>
-      world.context({ ledger: losing(world.ledger, ["write", "remove"], lost), store: losing(world.store, ["put"], lost) });
+      world.context({
+        ledger: losing(world.ledger, ["write", "remove"], lost),
+        store: losing(world.store, ["put"], lost),
+      });
     const again = async <T>(step: () => Promise<T>): Promise<T> => step().catch(() => again(step));
     const context = flaky();
     const run = await again(() => world.begin("one", {}, context));
