@@ -7,8 +7,9 @@ import { join } from "node:path";
 const BENCHES: Readonly<Record<string, string>> = {
   convert: "a conversion beside a bare DuckDB COPY, 500 MB of CSV and NDJSON",
   "small-files": "2,000 small CSV files beside one COPY that knows the columns",
-  inventory: "a large S3 inventory in a small memory",
+  listing: "a listing of 100,000 keys on four layouts, at 1, 8 and 64 requests at once",
   seen: "a million files in the seen manifest: written, read, looked up",
+  inventory: "a large S3 inventory in a small memory",
   "end-to-end": "upload to committed rows on the local stack, and where the time goes",
 };
 

@@ -1,7 +1,7 @@
 // One function per command: reads what it needs, asks the ledger, writes one answer. true: the answer is yes.
 
 import type { Operator } from "../lambdas/adapters/operator.ts";
-import type { MoraineConfig } from "../lambdas/core/config.ts";
+import type { Ingestion, MoraineConfig } from "../lambdas/core/config.ts";
 import { parseConfig } from "../lambdas/core/config-file.ts";
 import { MoraineError } from "../lambdas/core/errors.ts";
 import { tableIdOf } from "../lambdas/core/ids.ts";
@@ -42,11 +42,7 @@ export async function status(terminal: Terminal, options: GlobalOptions): Promis
 
 export async function files(terminal: Terminal, options: GlobalOptions, query: FilesOptions): Promise<boolean> {
   return onStack(terminal, options, async ({ operator, parts, config }) => {
-    const ingestions = config.ingestions.filter(({ id }) => query.ingestion === undefined || id === query.ingestion);
-    if (ingestions.length === 0) {
-      const ids = config.ingestions.map(({ id }) => id).join(", ");
-      throw new MoraineError("Invalid", `no ingestion ${query.ingestion} in ${options.config}: name one of: ${ids}`);
-    }
+    const ingestions = chosenIngestions(config, options, query.ingestion);
     const page = await listFiles(operator.ledger, {
       ingestions,
       statuses: query.status === undefined ? FILE_STATUSES : [query.status],
@@ -66,6 +62,14 @@ export async function file(terminal: Terminal, options: GlobalOptions, path: str
   });
 }
 
+/** The ingestion named, or all. */
+export function chosenIngestions(config: MoraineConfig, options: GlobalOptions, named?: string): readonly Ingestion[] {
+  const chosen = config.ingestions.filter(({ id }) => named === undefined || id === named);
+  if (chosen.length > 0) return chosen;
+  const ids = config.ingestions.map(({ id }) => id).join(", ");
+  throw new MoraineError("Invalid", `no ingestion ${named} in ${options.config}: name one of: ${ids}`);
+}
+
 export function validate(terminal: Terminal, options: GlobalOptions, name = options.config): boolean {
   const { config, errors = [] } = readConfig(terminal, name);
   const answer = { file: name, valid: config !== undefined, errors };
@@ -74,14 +78,14 @@ export function validate(terminal: Terminal, options: GlobalOptions, name = opti
   return config !== undefined;
 }
 
-interface Stack {
+export interface Stack {
   readonly operator: Operator;
   readonly parts: StackParts;
   /** With real bucket names. */
   readonly config: MoraineConfig;
 }
 
-async function onStack(
+export async function onStack(
   terminal: Terminal,
   options: GlobalOptions,
   ask: (stack: Stack) => Promise<boolean>,
@@ -113,7 +117,7 @@ function readConfig(terminal: Terminal, name: string): ReturnType<typeof parseCo
 }
 
 /** A path may name a bucket as `moraine.yaml` does; the ledger knows its real name. */
-function withRealBucket(path: string, buckets: StackParts["buckets"]): string {
+export function withRealBucket(path: string, buckets: StackParts["buckets"]): string {
   return path.replace(/^s3:\/\/([^/]+)/, (whole, bucket: string) => {
     return Object.hasOwn(buckets, bucket) ? `s3://${buckets[bucket]}` : whole;
   });
@@ -128,7 +132,12 @@ function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-function respond<T>(terminal: Terminal, { json }: GlobalOptions, answer: T, render: (answer: T) => string): void {
+export function respond<T>(
+  terminal: Terminal,
+  { json }: GlobalOptions,
+  answer: T,
+  render: (answer: T) => string,
+): void {
   terminal.write(json ? `${JSON.stringify(answer, null, 2)}\n` : render(answer));
 }
 

@@ -15,6 +15,8 @@ export interface StackParts {
   /** Name of a bucket in `moraine.yaml` to its real name. */
   readonly buckets: Readonly<Record<string, string>>;
   readonly queues: readonly { readonly queue: string; readonly url: string }[];
+  /** ARN of the backfill state machine. */
+  readonly backfill?: string;
   /** Of the local stack. */
   readonly endpointUrl?: string;
   readonly region?: string;
@@ -29,6 +31,7 @@ export interface PartsOptions {
 
 const QUEUES: Readonly<Record<string, string>> = {
   intake: "IntakeQueueUrl",
+  backfill: "BackfillQueueUrl",
   "intake dead letters": "IntakeDeadLetterQueueUrl",
   commit: "CommitQueueUrl",
   "commit dead letters": "CommitDeadLetterQueueUrl",
@@ -73,6 +76,7 @@ function readOutputs(terminal: Pick<Terminal, "readFile">, file: string, stack: 
   if (ledgerTable === undefined) throw unreadable(file, `stack ${stack} has no output LedgerTable; deploy it again`);
   const endpointUrl = text_("EndpointUrl");
   const region = text_("Region");
+  const backfill = text_("BackfillStateMachineArn");
   return {
     ledgerTable,
     buckets: parseRecord(text_("Buckets") ?? "{}", file) as Record<string, string>,
@@ -80,6 +84,7 @@ function readOutputs(terminal: Pick<Terminal, "readFile">, file: string, stack: 
       const url = text_(name);
       return url === undefined ? [] : [{ queue, url }];
     }),
+    ...(backfill === undefined ? {} : { backfill }),
     ...(endpointUrl === undefined ? {} : { endpointUrl }),
     ...(region === undefined ? {} : { region }),
   };

@@ -5,9 +5,11 @@
 //      wrong, ledger damaged
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { STRATEGIES } from "../lambdas/core/discovery/model.ts";
 import { isKind, MoraineError } from "../lambdas/core/errors.ts";
 import { FILE_STATUSES, type FileStatus } from "../lambdas/core/records.ts";
 import { file, files, type GlobalOptions, status, validate } from "./commands.ts";
+import { backfill, checkpoints, recommend, run, runs } from "./run-commands.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const EXIT = { done: 0, no: 1, usage: 2, unavailable: 3 } as const;
@@ -71,6 +73,51 @@ function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): C
     .description("checks the configuration and prints every error")
     .argument("[file]", `instead of --config (${DEFAULT_CONFIG})`)
     .action(async (name?: string) => answer(validate(terminal, options(), name)));
+  program
+    .command("backfill")
+    .description("lists an ingestion's files and loads those that no event brought; joins a run that is under way")
+    .argument("<ingestion>", "its id in the configuration")
+    .addOption(new Option("--strategy <name>", "instead of the configured one").choices(STRATEGIES))
+    .addOption(new Option("--prefix <start>", "only keys that begin so; below the ingestion's prefix"))
+    .addOption(new Option("--include <glob...>", "only keys that match, besides the ingestion's own globs"))
+    .addOption(new Option("--exclude <glob...>", "no keys that match"))
+    .addOption(
+      new Option("--modified-from <time>", "LastModified at or after, such as 2026-01-01 or 2026-01-01T12:00Z"),
+    )
+    .addOption(new Option("--modified-before <time>", "LastModified before"))
+    .addOption(new Option("--date-from <date>", "partitions from this date on (partitioned)"))
+    .addOption(new Option("--date-to <date>", "partitions up to this date, inclusive (partitioned)"))
+    .addOption(new Option("--size-min <bytes>", "objects of at least this size").argParser(parseCount))
+    .addOption(new Option("--size-max <bytes>", "objects of at most this size").argParser(parseCount))
+    .addOption(new Option("--concurrency <number>", "S3 requests at once in one function").argParser(parseLimit))
+    .addOption(new Option("--dry-run", "count and check, send nothing").default(false))
+    .addOption(new Option("--check-all", "ask the ledger about every file, whatever was seen before").default(false))
+    .addOption(new Option("--fresh", "start anew instead of taking a failed run up again").default(false))
+    .addOption(new Option("--watch", "start nothing: watch the run that is under way").default(false))
+    .addOption(new Option("--detach", "start the run and do not wait for it").default(false))
+    .action(async (ingestion: string, request) => answer(await backfill(terminal, options(), ingestion, request)));
+  program
+    .command("runs")
+    .description("listing runs, newest first")
+    .addOption(new Option("--ingestion <id>", "one ingestion"))
+    .addOption(new Option("--limit <number>", "runs per ingestion at most").argParser(parseLimit).default(20))
+    .action(async (query) => answer(await runs(terminal, options(), query)));
+  program
+    .command("run")
+    .description("the report of one listing run, or how far it is")
+    .argument("<id>", "as `moraine runs` shows it")
+    .action(async (id: string) => answer(await run(terminal, options(), id)));
+  program
+    .command("checkpoints")
+    .description("what listings remember from run to run")
+    .argument("[ingestion]", "one ingestion; all unless told")
+    .addOption(new Option("--reset", "forget it: the next run starts from nothing").default(false))
+    .action(async (ingestion, query) => answer(await checkpoints(terminal, options(), ingestion, query)));
+  program
+    .command("recommend")
+    .description("looks at a prefix and says which discovery strategy fits its files, and why")
+    .argument("<path>", "s3://bucket/prefix/")
+    .action(async (path: string) => answer(await recommend(terminal, options(), path)));
   for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
   return program;
 }
@@ -79,6 +126,12 @@ function parseStatus(text: string): FileStatus {
   const word = text.toUpperCase() as FileStatus;
   if (!FILE_STATUSES.includes(word)) throw new InvalidArgumentError(`It is one of: ${FILE_STATUSES.join(", ")}.`);
   return word;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("It is a whole number from 0 up.");
+  return count;
 }
 
 function parseLimit(text: string): number {

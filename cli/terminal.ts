@@ -1,7 +1,9 @@
 // Everything of the machine that the command touches, so that tests run the whole command in memory.
 
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { connectOperator, type Operator, type OperatorTarget } from "../lambdas/adapters/operator.ts";
+import { SystemRandom } from "../lambdas/adapters/system.ts";
 
 export interface Terminal {
   write(text: string): void;
@@ -10,9 +12,27 @@ export interface Terminal {
   readFile(path: string): string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   connect(target: OperatorTarget): Operator;
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  /** Unique, sorts by time. */
+  uuid(): string;
+  /** Somebody pressed Ctrl-C: stop waiting. */
+  interrupted(): boolean;
+  /** A person watches: a line may be written over. */
+  readonly rewrites: boolean;
 }
 
+let interrupts = 0;
+
 export const systemTerminal: Terminal = {
+  now: Date.now,
+  sleep: (ms) => sleep(ms),
+  uuid: () => new SystemRandom().uuid(),
+  interrupted() {
+    if (interrupts === 0) process.once("SIGINT", () => void interrupts++);
+    return interrupts > 0;
+  },
+  rewrites: process.stderr.isTTY === true,
   write: (text) => void process.stdout.write(text),
   writeError: (text) => void process.stderr.write(text),
   readFile,

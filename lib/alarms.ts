@@ -7,8 +7,9 @@ import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
+import type * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
-import { METRIC_NAMESPACE, METRICS } from "../lambdas/core/environment.ts";
+import { LIMITS, METRIC_NAMESPACE, METRICS } from "../lambdas/core/environment.ts";
 import type { CommitQueue } from "./commit-queue.ts";
 import type { Intake } from "./intake.ts";
 
@@ -18,6 +19,7 @@ export interface AlarmsProps {
   readonly load: lambda.Function;
   readonly commit: lambda.Function;
   readonly sweep: lambda.Function;
+  readonly backfill: sfn.StateMachine;
 }
 
 interface AlarmOptions {
@@ -75,6 +77,30 @@ export class Alarms extends Construct {
       periods: 3,
     });
     this.#add("SweepErrors", { title: "Sweep function fails", metric: errors(props.sweep), threshold: 1, periods: 3 });
+    this.#add("BackfillFailed", {
+      title: "Listing run failed",
+      metric: props.backfill.metricFailed({ period: PERIOD, statistic: "sum" }),
+      threshold: 1,
+      periods: 1,
+    });
+    this.#add("ListingSlow", {
+      title: "Listing takes long",
+      metric: own(this, METRICS.listingSeconds, "max"),
+      threshold: LIMITS.listingSecondsMax,
+      periods: 1,
+    });
+    this.#add("FilesMissed", {
+      title: "Events missed files",
+      metric: own(this, METRICS.filesMissed),
+      threshold: 1,
+      periods: 1,
+    });
+    this.#add("AssumptionsBroken", {
+      title: "Listing assumption broken",
+      metric: own(this, METRICS.assumptionsBroken),
+      threshold: 1,
+      periods: 1,
+    });
     this.#add("TableCorrupt", {
       title: "Table corrupt",
       metric: own(this, METRICS.tableCorrupt),
@@ -106,12 +132,12 @@ function errors(fn: lambda.Function): cloudwatch.Metric {
 }
 
 /** Powertools adds the dimension `service`, which tells the stacks of one account apart. */
-function own(scope: Construct, metricName: string): cloudwatch.Metric {
+function own(scope: Construct, metricName: string, statistic: "sum" | "max" = "sum"): cloudwatch.Metric {
   return new cloudwatch.Metric({
     namespace: METRIC_NAMESPACE,
     metricName,
     dimensionsMap: { service: Stack.of(scope).stackName },
     period: PERIOD,
-    statistic: "sum",
+    statistic,
   });
 }

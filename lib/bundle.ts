@@ -9,7 +9,7 @@ import { build } from "esbuild";
 import type { MoraineConfig } from "../lambdas/core/config.ts";
 import { CONFIG_ASSET } from "../lambdas/core/environment.ts";
 
-export type FunctionName = "load" | "commit" | "sweep";
+export type FunctionName = "load" | "commit" | "sweep" | "discover";
 /** Folder of each function's code. */
 export type Bundles = Readonly<Record<FunctionName, string>>;
 
@@ -24,12 +24,13 @@ process.once("exit", () => {
 export async function bundleHandlers(config: MoraineConfig): Promise<Bundles> {
   const folder = mkdtempSync(join(tmpdir(), "moraine-bundle-"));
   folders.push(folder);
-  const [load, commit, sweep] = await Promise.all([
+  const [load, commit, sweep, discover] = await Promise.all([
     bundleHandler("load", config, folder),
     bundleHandler("commit", config, folder),
     bundleHandler("sweep", config, folder),
+    bundleHandler("discover", config, folder),
   ]);
-  return { load, commit, sweep };
+  return { load, commit, sweep, discover };
 }
 
 async function bundleHandler(name: FunctionName, config: MoraineConfig, folder: string): Promise<string> {

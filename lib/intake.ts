@@ -1,5 +1,6 @@
-// The intake queue: every event that may become rows, from S3, from a listing or from the sweeper, waits here for the loader.
-// An event is deleted only when its file's fate is on record; what fails ten times rests in the dead-letter queue.
+// The intake queues: every event that may become rows waits in one of them for the loader. Events of S3 and of the sweeper go to
+// the first, what a listing found to the second, which has functions of its own: a backfill never keeps a live event waiting.
+// An event is deleted only when its file's fate is on record; what fails ten times rests in the dead-letter queue of both.
 
 import { Duration } from "aws-cdk-lib";
 import * as sqs from "aws-cdk-lib/aws-sqs";
@@ -9,6 +10,7 @@ import { acknowledge } from "./checks.ts";
 
 export class Intake extends Construct {
   readonly queue: sqs.Queue;
+  readonly backfill: sqs.Queue;
   readonly deadLetters: sqs.Queue;
 
   constructor(scope: Construct, id: string) {
@@ -19,7 +21,12 @@ export class Intake extends Construct {
       retentionPeriod: Duration.seconds(LIMITS.deadLetterRetentionSeconds),
     });
     acknowledge(this.deadLetters, { "Serverless-SQSRedrivePolicy": "this is the dead-letter queue" });
-    this.queue = new sqs.Queue(this, "Queue", {
+    this.queue = this.#queue("Queue");
+    this.backfill = this.#queue("Backfill");
+  }
+
+  #queue(id: string): sqs.Queue {
+    return new sqs.Queue(this, id, {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       visibilityTimeout: Duration.seconds(

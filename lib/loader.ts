@@ -48,10 +48,17 @@ export class Loader extends Construct {
         reportBatchItemFailures: true,
       }),
     );
+    this.code.function.addEventSource(
+      new SqsEventSource(props.intake.backfill, {
+        batchSize: LIMITS.backfillBatchSize,
+        maxConcurrency: LIMITS.backfillConcurrencyMax,
+        reportBatchItemFailures: true,
+      }),
+    );
     this.#grant(props);
   }
 
-  #grant({ config, landing, ledger, warehouse, commitQueue }: LoaderProps): void {
+  #grant({ config, landing, intake, ledger, warehouse, commitQueue }: LoaderProps): void {
     const sources = config.ingestions.map(({ source }) => landing.arnOf(source.bucket, `${source.prefix}*`));
     this.code.allow(["s3:GetObject"], [...new Set(sources)]);
     // Without ListBucket S3 answers 403 for an object that is gone, and a deleted file would look like a missing right.
@@ -62,6 +69,6 @@ export class Loader extends Construct {
     grantLedger(this.code, ledger);
     grantCommit(this.code, warehouse);
     this.code.allow(["glue:CreateTable"], warehouse.catalogArns);
-    this.code.allow(["sqs:SendMessage"], [commitQueue.queue.queueArn]);
+    this.code.allow(["sqs:SendMessage"], [intake.queue.queueArn, commitQueue.queue.queueArn]);
   }
 }

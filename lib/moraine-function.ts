@@ -1,4 +1,4 @@
-// What the three functions share: runtime, role, log group, environment. A role starts with nothing but its own log group;
+// What the functions share: runtime, role, log group, environment. A role starts with nothing but its own log group;
 // each construct adds exactly what its handler calls.
 
 import { Duration, RemovalPolicy, Size, Stack } from "aws-cdk-lib";
@@ -6,6 +6,7 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import type { VpcConfig } from "../lambdas/core/config.ts";
 import { METRIC_NAMESPACE } from "../lambdas/core/environment.ts";
 import { acknowledge, acknowledgeWildcard } from "./checks.ts";
 
@@ -60,6 +61,19 @@ export class MoraineFunction extends Construct {
     });
   }
 
+  /** From here on the function reaches what its subnets reach, and no service of AWS but through their routes and endpoints. */
+  enterVpc({ subnetIds, securityGroupIds }: VpcConfig): void {
+    const code = this.function.node.defaultChild as lambda.CfnFunction;
+    // Not by way of ec2.Vpc: it asks for the VPC's id and zones, which two lists of ids make superfluous.
+    code.vpcConfig = { subnetIds: [...subnetIds], securityGroupIds: [...securityGroupIds] };
+    this.function.addToRolePolicy(new iam.PolicyStatement({ actions: VPC_ACTIONS, resources: ["*"] }));
+    acknowledgeWildcard(
+      this,
+      "*",
+      "network interfaces of a function in a VPC: lambda makes them, and takes no narrower right",
+    );
+  }
+
   allow(actions: readonly string[], resources: readonly string[]): void {
     if (resources.length === 0) return;
     this.function.addToRolePolicy(new iam.PolicyStatement({ actions: [...actions], resources: [...resources] }));
@@ -68,3 +82,13 @@ export class MoraineFunction extends Construct {
     }
   }
 }
+
+/** https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions */
+const VPC_ACTIONS = [
+  "ec2:CreateNetworkInterface",
+  "ec2:DescribeNetworkInterfaces",
+  "ec2:DescribeSubnets",
+  "ec2:DeleteNetworkInterface",
+  "ec2:AssignPrivateIpAddresses",
+  "ec2:UnassignPrivateIpAddresses",
+];

@@ -1,5 +1,5 @@
 // The stack, wired in the order data flows: landing -> intake -> load -> ledger and warehouse -> commit queue -> commit, with
-// the sweeper behind all of it. Read this file first; each construct is one file.
+// discovery before it (what no event named) and the sweeper behind all of it. Read this file first; each construct is one file.
 
 import { CfnOutput, Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
@@ -10,6 +10,7 @@ import type { Bundles } from "./bundle.ts";
 import { acknowledgeNotificationsHandler } from "./checks.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { Committer } from "./committer.ts";
+import { Discovery } from "./discovery.ts";
 import { Intake } from "./intake.ts";
 import { Landing } from "./landing.ts";
 import { Ledger } from "./ledger.ts";
@@ -41,6 +42,7 @@ export class MoraineStack extends Stack {
       [ENV.ledgerTable]: ledger.table.tableName,
       [ENV.ledgerId]: ledger.ledgerId,
       [ENV.intakeQueueUrl]: intake.queue.queueUrl,
+      [ENV.backfillQueueUrl]: intake.backfill.queueUrl,
       [ENV.commitQueueUrl]: commitQueue.queue.queueUrl,
       [ENV.warehouseUri]: warehouse.uri,
       [ENV.commitIntervalSeconds]: String(intervalSeconds),
@@ -49,6 +51,7 @@ export class MoraineStack extends Stack {
     const loader = new Loader(this, "Load", { ...parts, config, landing, bundle: bundles.load });
     const committer = new Committer(this, "Commit", { ...parts, bundle: bundles.commit });
     const sweeper = new Sweeper(this, "Sweep", { ...parts, bundle: bundles.sweep });
+    const discovery = new Discovery(this, "Discovery", { ...parts, config, landing, bundle: bundles.discover });
 
     const alarms = new Alarms(this, "Alarms", {
       intake,
@@ -56,6 +59,7 @@ export class MoraineStack extends Stack {
       load: loader.code.function,
       commit: committer.code.function,
       sweep: sweeper.code.function,
+      backfill: discovery.machine,
     });
     this.#output({
       Buckets: buckets,
@@ -63,6 +67,8 @@ export class MoraineStack extends Stack {
       LedgerTable: ledger.table.tableName,
       LedgerId: ledger.ledgerId,
       IntakeQueueUrl: intake.queue.queueUrl,
+      BackfillQueueUrl: intake.backfill.queueUrl,
+      BackfillStateMachineArn: discovery.machine.stateMachineArn,
       IntakeDeadLetterQueueUrl: intake.deadLetters.queueUrl,
       CommitQueueUrl: commitQueue.queue.queueUrl,
       CommitDeadLetterQueueUrl: commitQueue.deadLetters.queueUrl,

@@ -19,6 +19,7 @@ export class Warehouse extends Construct {
   readonly metadataArns: readonly string[];
   /** The catalog, the databases and the very tables of moraine.yaml: what Glue checks for each call on a table. */
   readonly catalogArns: readonly string[];
+  readonly #folderArn: string;
 
   constructor(scope: Construct, id: string, props: { config: MoraineConfig }) {
     super(scope, id);
@@ -28,7 +29,8 @@ export class Warehouse extends Construct {
     const folder = prefix === "" ? "" : `/${prefix}`;
     this.uri = `s3://${this.bucket.bucketName}${folder}`;
     const locations = config.ingestions.flatMap(({ target }) => target.location ?? []);
-    const folders = [`${this.bucket.bucketArn}${folder}`, ...locations.map((uri) => this.#arnOfLocation(uri, bucket))];
+    this.#folderArn = `${this.bucket.bucketArn}${folder}`;
+    const folders = [this.#folderArn, ...locations.map((uri) => this.#arnOfLocation(uri, bucket))];
     this.bucketArns = [...new Set([this.bucket.bucketArn, ...locations.map((uri) => this.#bucketArn(uri, bucket))])];
     this.objectArns = [...new Set(folders)].map((arn) => `${arn}/*`);
     this.metadataArns = [
@@ -37,6 +39,11 @@ export class Warehouse extends Construct {
     ];
     this.catalogArns = this.#catalogArns(config);
     this.#createDatabases(config);
+  }
+
+  /** ARN pattern of keys below the warehouse's own folder. */
+  arnOf(pattern: string): string {
+    return `${this.#folderArn}/${pattern}`;
   }
 
   #create(name: string): s3.Bucket {

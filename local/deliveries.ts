@@ -1,4 +1,4 @@
-// Brings S3 notifications and schedule firings to their queue or function, on time, late or twice as the fault plan wants.
+// Brings S3 notifications and schedule firings to their queue, function or state machine, on time, late or twice as the fault plan wants.
 // It knows what is still on its way, so that the stack can tell quiet from merely not yet noticed.
 
 import type { Faults } from "./faults.ts";
@@ -6,6 +6,7 @@ import type { InvokeOutcome, Lambda } from "./lambda.ts";
 import { FUNCTION, findResource, nameOfArn, type Plan } from "./plan.ts";
 import type { JsonObject } from "./servers/json-protocol.ts";
 import type { LocalSqs } from "./servers/sqs.ts";
+import type { LocalStepFunctions } from "./servers/step-functions.ts";
 
 export interface Deliveries {
   deliver(targetArn: string, message: string): void;
@@ -23,9 +24,10 @@ export interface DeliveryOptions {
   readonly faults: Faults;
   readonly region: string;
   readonly sqs: LocalSqs;
+  readonly stepFunctions: LocalStepFunctions;
 }
 
-export function createDeliveries({ plan, lambda, faults, region, sqs }: DeliveryOptions): Deliveries {
+export function createDeliveries({ plan, lambda, faults, region, sqs, stepFunctions }: DeliveryOptions): Deliveries {
   const underWay = new Set<Promise<unknown>>();
   const late = new Map<NodeJS.Timeout, () => void>();
 
@@ -39,6 +41,10 @@ export function createDeliveries({ plan, lambda, faults, region, sqs }: Delivery
   function send(arn: string, message: string, more: JsonObject = {}): Promise<InvokeOutcome | undefined> {
     if (arn.startsWith("arn:aws:lambda:")) {
       return track(lambda.invoke(findResource(plan.resources, nameOfArn(arn), FUNCTION).id, JSON.parse(message)));
+    }
+    if (arn.startsWith("arn:aws:states:")) {
+      // Only the start is waited for, and an execution under way counts as such by itself.
+      return track(Promise.resolve(message).then((input) => void stepFunctions.start(arn, input)));
     }
     const QueueUrl = sqs.urlOf(nameOfArn(arn));
     return track(sqs.call("SendMessage", { QueueUrl, MessageBody: message, ...more }).then(() => undefined));

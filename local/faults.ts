@@ -31,8 +31,23 @@ export interface RequestFault extends Occasion {
   readonly effect: RequestEffect;
   /** Only requests of functions whose logical id starts so. */
   readonly from?: string;
-  /** Only S3 requests whose decoded `/bucket/key` contains this. */
+  /** Only S3 requests whose decoded `/bucket/key` contains this; of a listing, `/bucket/prefix`. */
   readonly path?: string;
+}
+
+/**
+ * A token bucket for each prefix: requests beyond what it holds get the service's throttling answer and are not applied.
+ * S3 itself allows 3,500 writes and 5,500 reads per second and prefix (and makes more prefixes when that lasts).
+ */
+export interface RateLimit {
+  /** As in RequestFault; all operations that match take from the same tokens. */
+  readonly on: string;
+  readonly path?: string;
+  readonly perSecond: number;
+  /** Tokens a full bucket holds; default: those of one second. */
+  readonly burst?: number;
+  /** Folders of the key, after the S3 bucket, that make a prefix of their own; default 1, and 0 is the whole S3 bucket. */
+  readonly depth?: number;
 }
 
 export interface InvocationFault extends Occasion {
@@ -46,9 +61,16 @@ export interface InvocationFault extends Occasion {
 export interface FaultPlan {
   readonly seed: number;
   readonly requests?: readonly RequestFault[];
+  readonly rates?: readonly RateLimit[];
   readonly invocations?: readonly InvocationFault[];
   /** S3 notifications on their way to their target. Late ones are overtaken: lateness is also how they get out of order. */
-  readonly events?: { readonly duplicateRate?: number; readonly lateRate?: number; readonly lateMsMax?: number };
+  readonly events?: {
+    readonly duplicateRate?: number;
+    readonly lateRate?: number;
+    readonly lateMsMax?: number;
+    /** S3 promises to send each at least once; what it costs when it does not is what listings are for. */
+    readonly lostRate?: number;
+  };
   /** Standard queues: a received message becomes receivable again at once. */
   readonly messages?: { readonly duplicateRate?: number };
 }
@@ -75,13 +97,52 @@ class Rule<T extends Occasion> {
   }
 }
 
+class TokenBuckets {
+  readonly #limit: RateLimit;
+  readonly #now: () => number;
+  readonly #buckets = new Map<string, { tokens: number; atMs: number }>();
+
+  constructor(limit: RateLimit, now: () => number) {
+    this.#limit = limit;
+    this.#now = now;
+  }
+
+  refuses(operation: string, path: string): boolean {
+    const { on, path: part = "", perSecond, burst = perSecond } = this.#limit;
+    if (!covers(on, operation) || !path.includes(part)) return false;
+    const prefix = this.#prefixOf(path);
+    const nowMs = this.#now();
+    const { tokens, atMs } = this.#buckets.get(prefix) ?? { tokens: burst, atMs: nowMs };
+    const there = Math.min(burst, tokens + ((nowMs - atMs) / 1000) * perSecond);
+    const isRefused = there < 1;
+    this.#buckets.set(prefix, { tokens: isRefused ? there : there - 1, atMs: nowMs });
+    return isRefused;
+  }
+
+  #prefixOf(path: string): string {
+    const [, bucket = "", ...key] = path.split("/");
+    // The last part is the object's own name.
+    return [bucket, ...key.slice(0, -1).slice(0, this.#limit.depth ?? 1)].join("/");
+  }
+}
+
+function covers(on: string, operation: string): boolean {
+  return on === operation || (on.endsWith("*") && operation.startsWith(on.slice(0, -1)));
+}
+
 export class Faults {
   readonly fired: FiredFault[] = [];
   #plan: FaultPlan = { seed: 0 };
   #requests: Rule<RequestFault>[] = [];
   #invocations: Rule<InvocationFault>[] = [];
+  #rates: TokenBuckets[] = [];
+  readonly #now: () => number;
   #event = random(0);
   #message = random(0);
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** Replaces the plan; occasions are counted anew. Without a plan: no more faults. */
   set(plan: FaultPlan = { seed: 0 }): void {
@@ -92,6 +153,7 @@ export class Faults {
     this.#message = next();
     this.#requests = (plan.requests ?? []).map((fault) => new Rule(fault, next()));
     this.#invocations = (plan.invocations ?? []).map((fault) => new Rule(fault, next()));
+    this.#rates = (plan.rates ?? []).map((limit) => new TokenBuckets(limit, this.#now));
   }
 
   /** All delays together, and at most one other effect: the first rule that strikes. */
@@ -104,11 +166,11 @@ export class Faults {
     let effect: Exclude<RequestEffect, object> | undefined;
     for (const rule of this.#requests) {
       const { on, from = "", path: part = "", effect: wanted } = rule.fault;
-      const matches = on === operation || (on.endsWith("*") && operation.startsWith(on.slice(0, -1)));
-      if (!matches || !caller.startsWith(from) || !path.includes(part) || !rule.strikes()) continue;
+      if (!covers(on, operation) || !caller.startsWith(from) || !path.includes(part) || !rule.strikes()) continue;
       if (typeof wanted === "object") delayMs += wanted.delayMs;
       else effect ??= wanted;
     }
+    for (const buckets of this.#rates) if (buckets.refuses(operation, path)) effect ??= "throttle";
     if (effect !== undefined) this.#note(operation, effect);
     return effect === undefined ? { delayMs } : { delayMs, effect };
   }
@@ -122,9 +184,13 @@ export class Faults {
     return undefined;
   }
 
-  /** One delay per delivery of an S3 notification. */
+  /** One delay per delivery of an S3 notification; none: it is lost. */
   event(): readonly number[] {
-    const { duplicateRate = 0, lateRate = 0, lateMsMax = 0 } = this.#plan.events ?? {};
+    const { duplicateRate = 0, lateRate = 0, lateMsMax = 0, lostRate = 0 } = this.#plan.events ?? {};
+    if (lostRate > 0 && this.#event() < lostRate) {
+      this.#note("event", "lost");
+      return [];
+    }
     const delay = () => (this.#event() < lateRate ? Math.ceil(this.#event() * lateMsMax) : 0);
     const delays = [delay()];
     if (this.#event() < duplicateRate) delays.push(delay());

@@ -15,7 +15,7 @@ export const HELP = `usage: npm start -- [options]
   --config FILE          a moraine.yaml (default: a demo with a generated sample)
   --upload DIR=s3://B/P  upload a folder below s3://B/P; B is a landing bucket of the configuration (repeatable)
   --data-dir DIR         keep everything there across runs
-  --port N               serve S3, SQS, DynamoDB and Glue there (default: any free port)
+  --port N               serve S3, SQS, DynamoDB, Glue, Step Functions there (default: any free port)
   --export TABLE=FILE    write the rows of database.table as NDJSON, through its current snapshot (repeatable)
 
 exit code: 0 every file is accounted for, 1 not, 2 wrong usage or configuration, 130 interrupted before all was settled`;

@@ -8,12 +8,15 @@ import { planResource } from "./planners.ts";
 import type { Schedule } from "./schedule.ts";
 import type { JsonObject } from "./servers/json-protocol.ts";
 import type { NotificationRule } from "./servers/s3-events.ts";
+import type { StateMachineSpec } from "./servers/step-functions.ts";
 import { type AssemblyStack, holds, type Identity, type Json, resolveValue, type Scope } from "./template.ts";
 
 export interface ScheduleTarget {
   readonly arn: string;
   /** JSON text; undefined: the event EventBridge makes. */
   readonly input?: string;
+  /** A role for EventBridge to act with: nothing is checked with it, but a state machine has to have one. */
+  readonly hasRole: boolean;
   readonly messageGroupId?: string;
 }
 
@@ -39,6 +42,7 @@ export interface Plan {
   readonly databases: JsonObject[];
   readonly functions: FunctionSpec[];
   readonly eventSources: EventSourceSpec[];
+  readonly stateMachines: StateMachineSpec[];
   readonly schedules: {
     readonly id: string;
     readonly arn: string;
@@ -69,6 +73,7 @@ export function planOf(stacks: readonly AssemblyStack[], options: PlanOptions): 
     databases: [],
     functions: [],
     eventSources: [],
+    stateMachines: [],
     schedules: [],
   };
   const scopes: readonly StackScope[] = stacks.map((stack) =>

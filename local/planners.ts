@@ -1,5 +1,8 @@
 // One small function per resource type this stack makes: from resolved properties to an entry of the plan.
 
+import { readFileSync } from "node:fs";
+import { whyRefused } from "./asl/check-definition.ts";
+import type { Machine } from "./asl/definition.ts";
 import { ACCOUNT } from "./identities.ts";
 import { type Named, nameOfArn, type Plan, type PlanOptions, type ScheduleTarget } from "./plan.ts";
 import { parseSchedule } from "./schedule.ts";
@@ -67,6 +70,7 @@ const PLANNERS: Readonly<Record<string, PlanOne>> = {
   "AWS::Lambda::Alias": () => undefined,
   "AWS::Lambda::Function": planFunction,
   "AWS::Lambda::EventSourceMapping": planEventSource,
+  "AWS::StepFunctions::StateMachine": planStateMachine,
   "AWS::Events::Rule"(planning, properties) {
     const targets = ((properties["Targets"] ?? []) as JsonRecord[]).map((target) => ({
       ...scheduleTarget(target),
@@ -187,6 +191,37 @@ function planEventSource({ plan, options, id }: Planning, properties: JsonRecord
   return undefined;
 }
 
+function planStateMachine({ plan, stack, id, identity }: Planning, properties: JsonRecord): string | undefined {
+  const type = String(properties["StateMachineType"] ?? "STANDARD");
+  if (type !== "STANDARD") return `a state machine of the type ${type}`;
+  const definition = definitionOf(stack, properties);
+  const reason = definition === undefined ? "no definition among the assets" : whyRefused(definition);
+  if (reason !== undefined) return reason;
+  plan.stateMachines.push({
+    id,
+    name: identity.name,
+    arn: identity.ref,
+    roleArn: String(properties["RoleArn"] ?? ""),
+    definition: definition as unknown as Machine,
+  });
+  return undefined;
+}
+
+/** Substitutions are text in a text, and strings in an object. */
+function definitionOf(stack: AssemblyStack, properties: JsonRecord): Json | undefined {
+  const { Definition, DefinitionString, DefinitionS3Location, DefinitionSubstitutions } = properties;
+  const file = stack.assets.get(String((DefinitionS3Location as JsonRecord | undefined)?.["Key"]));
+  const stored = file === undefined ? undefined : readFileSync(file, "utf8");
+  const text = DefinitionString === undefined ? stored : String(DefinitionString);
+  let definition = text ?? (Definition === undefined ? undefined : JSON.stringify(Definition));
+  if (definition === undefined) return undefined;
+  for (const [name, value] of Object.entries((DefinitionSubstitutions ?? {}) as JsonRecord)) {
+    const substitute = text === undefined ? JSON.stringify(String(value)).slice(1, -1) : String(value);
+    definition = definition.replaceAll(`\${${name}}`, () => substitute);
+  }
+  return JSON.parse(definition) as Json;
+}
+
 function planSchedule(
   { plan, id, identity }: Planning,
   properties: JsonRecord,
@@ -194,6 +229,9 @@ function planSchedule(
 ): string | undefined {
   const expression = properties["ScheduleExpression"];
   if (expression === undefined) return "an event pattern, not a schedule";
+  if (targets.some(({ arn, hasRole }) => arn.startsWith("arn:aws:states:") && !hasRole)) {
+    return "a state machine as target needs a RoleArn";
+  }
   const schedule = parseSchedule(String(expression));
   if (schedule === undefined) return `a schedule expression this stack does not know: ${String(expression)}`;
   const enabled = properties["State"] !== "DISABLED";
@@ -202,8 +240,8 @@ function planSchedule(
 }
 
 function scheduleTarget(target: JsonRecord): ScheduleTarget {
-  const arn = String(target["Arn"]);
-  return target["Input"] === undefined ? { arn } : { arn, input: String(target["Input"]) };
+  const facts = { arn: String(target["Arn"]), hasRole: target["RoleArn"] !== undefined };
+  return target["Input"] === undefined ? facts : { ...facts, input: String(target["Input"]) };
 }
 
 function messageGroup(parameters: Json | undefined): { messageGroupId?: string } {

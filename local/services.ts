@@ -1,24 +1,27 @@
 // Everything a local stack consists of, made from the plan and closed in the right order; event sources and clocks are stack.ts's.
 // Invariant: whatever was opened is closed, also when something later cannot be opened (a bad template, a port in use).
 
+import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { LOCAL_ENV } from "../lambdas/core/environment.ts";
+import { openObjects, STATES_ACCESS_KEY } from "./asl/object-access.ts";
 import { createDeliveries, type Deliveries } from "./deliveries.ts";
 import { Faults } from "./faults.ts";
 import { Lambda, type LogLine } from "./lambda.ts";
 import { lockFolder } from "./lock.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { nameOfArn, type Plan, planOf } from "./plan.ts";
 import { provision } from "./provision.ts";
 import { Requests } from "./requests.ts";
 import { createDynamoDB } from "./servers/dynamodb.ts";
-import { openFront } from "./servers/front.ts";
+import { type Caller, openFront } from "./servers/front.ts";
 import { createGlue } from "./servers/glue.ts";
 import { createS3 } from "./servers/s3.ts";
 import { createSqs, type LocalSqs } from "./servers/sqs.ts";
-import { readAssembly } from "./template.ts";
+import { createStepFunctions, type LocalStepFunctions } from "./servers/step-functions.ts";
+import { type Json, readAssembly } from "./template.ts";
 
 export const REGION = "us-east-1";
 const ROOT = join(import.meta.dirname, "..");
@@ -47,6 +50,7 @@ export interface Services {
   readonly plan: Plan;
   readonly lambda: Lambda;
   readonly sqs: LocalSqs;
+  readonly stepFunctions: LocalStepFunctions;
   readonly deliveries: Deliveries;
   readonly requests: Requests;
   readonly faults: Faults;
@@ -93,7 +97,8 @@ async function open(
   closers.push(() => dynamodb.close());
   const glue = createGlue(folder("glue.json"), Date.now);
 
-  const front = await openFront({ port: options.port ?? 0, faults, requests, callerOf: (key) => lambda.callerOf(key) });
+  const callerOf = (key: string) => (key === STATES_ACCESS_KEY ? STEP_FUNCTIONS : lambda.callerOf(key));
+  const front = await openFront({ port: options.port ?? 0, faults, requests, callerOf });
   closers.push(() => front.stop());
   const { endpoint } = front;
   const queueFolder = folder("sqs");
@@ -108,19 +113,50 @@ async function open(
     await answered(front, sqs);
     await sqs.close();
   });
-  front.serve({ S3: s3.handle, SQS: sqs.handle, DynamoDB: dynamodb.handle, Glue: glue.handle });
 
   const environment = functionEnvironment(endpoint, options.env);
   const timeScale = options.timeScale ?? 1;
   const plan = planOf(readAssembly(resolve(options.assembly)), { region: REGION, endpoint, environment, timeScale });
-  const deliveries = createDeliveries({ plan, lambda, faults, sqs, region: REGION });
+  const objects = openObjects(endpoint, REGION);
+  closers.push(() => objects.close());
+  const stepFunctions = createStepFunctions({
+    machines: plan.stateMachines,
+    refused: refusedMachines(plan),
+    world: { ...SYSTEM, region: REGION, timeScale, objects, invoke: invoker(plan, lambda) },
+  });
+  front.serve({
+    S3: s3.handle,
+    SQS: sqs.handle,
+    DynamoDB: dynamodb.handle,
+    Glue: glue.handle,
+    StepFunctions: stepFunctions.handle,
+  });
+  const deliveries = createDeliveries({ plan, lambda, faults, sqs, stepFunctions, region: REGION });
   for (const spec of plan.functions) lambda.define(spec);
   const { buckets = [], databases = [] } = options.existing ?? {};
   for (const bucket of new Set([...plan.buckets, ...buckets])) s3.ensureBucket(bucket);
   plan.databases.push(...databases.map((database) => ({ Name: database })));
   await provision(plan, { endpoint, region: REGION, sqs, glue });
   for (const { bucket, rules } of plan.notifications) s3.setNotifications(bucket, rules);
-  return { endpoint, plan, lambda, sqs, deliveries, requests, faults, logLines };
+  return { endpoint, plan, lambda, sqs, stepFunctions, deliveries, requests, faults, logLines };
+}
+
+/** Whose S3 requests a map's reader and writer send: named so in the counts and for a fault's `from`; it cannot be killed. */
+const STEP_FUNCTIONS: Caller = { functionId: "StepFunctions", kill: () => {} };
+const SYSTEM = { now: Date.now, random: Math.random, uuid: randomUUID };
+
+function refusedMachines({ resources, skipped }: Plan): ReadonlyMap<string, string> {
+  const reasons = new Map(skipped.map(({ id, reason }) => [id, reason]));
+  return new Map(resources.flatMap(({ id, ref }) => (reasons.has(id) ? [[ref, reasons.get(id) ?? ""]] : [])));
+}
+
+/** By name or ARN, each with or without a qualifier. */
+function invoker({ functions }: Plan, lambda: Lambda) {
+  return (functionName: string, event: Json) => {
+    const [name] = nameOfArn(functionName).split(":", 1);
+    const spec = functions.find((each) => each.name === name);
+    return spec === undefined ? undefined : lambda.invoke(spec.id, event);
+  };
 }
 
 /** No request is being answered any more; long polls are ended, again and again, for one may begin after the first. */
@@ -154,6 +190,7 @@ function functionEnvironment(endpoint: string, env: Readonly<Record<string, stri
     AWS_ENDPOINT_URL_SQS: endpoint,
     AWS_ENDPOINT_URL_DYNAMODB: endpoint,
     AWS_ENDPOINT_URL_GLUE: endpoint,
+    AWS_ENDPOINT_URL_SFN: endpoint,
     AWS_REGION: REGION,
     AWS_DEFAULT_REGION: REGION,
     [LOCAL_ENV.s3PathStyle]: "1",

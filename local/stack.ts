@@ -1,7 +1,7 @@
 // The whole stack on this machine: boots from cdk.out, runs the very bundles that would be deployed, on loopback only.
 // Read order: here, plan.ts (what a template comes to), services.ts (how it is opened and closed), servers/front.ts (the door).
 // Invariant: `quiet()` means that nothing will happen any more without a new cause: no message in a queue that has a
-// consumer, no notification under way, no function running. Dead-letter queues have no consumer and may hold messages.
+// consumer, no notification under way, no function and no execution running. Dead-letter queues have no consumer and may hold messages.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { startEventSource } from "./event-source.ts";
@@ -24,7 +24,10 @@ export interface LocalStackOptions {
   readonly faults?: FaultPlan;
   /** Added to the environment of every function. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Factor on schedules, batching windows, queue delays and visibility timeouts (whole seconds, at least 1); default 1. */
+  /**
+   * Factor on schedules, batching windows, queue delays, Wait states, waits between retries of a state, and visibility
+   * timeouts (whole seconds, at least 1); default 1.
+   */
   readonly timeScale?: number;
   /** false: rules fire only by `trigger`; default true. */
   readonly schedules?: boolean;
@@ -38,7 +41,7 @@ export interface LocalStackOptions {
 export interface LocalStack {
   readonly endpoint: string;
   /** All the same address; named as the SDK's AWS_ENDPOINT_URL_* are. */
-  readonly endpoints: { readonly s3: string; readonly sqs: string; readonly dynamodb: string; readonly glue: string };
+  readonly endpoints: Readonly<Record<"s3" | "sqs" | "dynamodb" | "glue" | "sfn", string>>;
   readonly region: string;
   /** By logical id. */
   readonly outputs: Readonly<Record<string, string>>;
@@ -50,7 +53,7 @@ export interface LocalStack {
   /** By logical id, start of a logical id, physical name or part of the construct path; throws unless exactly one fits. */
   resource(name: string, type?: string): Resource;
   invoke(functionName: string, event: unknown): Promise<InvokeOutcome>;
-  /** Fires a schedule now, and waits for the functions it targets. */
+  /** Fires a schedule now, and waits for the functions it targets; of a state machine, only for the start. */
   trigger(ruleName: string): Promise<readonly InvokeOutcome[]>;
   /** By physical queue name. */
   queueDepths(): Record<string, QueueDepth>;
@@ -65,7 +68,7 @@ const QUIET_CHECK_MS = 20;
 
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
   const services = await openServices(options);
-  const { endpoint, plan, lambda, sqs, requests, faults, deliveries } = services;
+  const { endpoint, plan, lambda, sqs, stepFunctions, requests, faults, deliveries } = services;
   const invoke = (name: string, event: unknown) =>
     lambda.invoke(findResource(plan.resources, name, FUNCTION).id, event);
   const call = async (action: string, input: JsonObject) => {
@@ -86,11 +89,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     Object.entries(sqs.depths())
       .filter(([name]) => consumed.has(name))
       .reduce((sum, [, { visible, inFlight, delayed }]) => sum + visible + inFlight + delayed, 0);
-  const busy = () => lambda.running + deliveries.pending() + waiting();
+  const busy = () => lambda.running + stepFunctions.running + deliveries.pending() + waiting();
 
   return {
     endpoint,
-    endpoints: { s3: endpoint, sqs: endpoint, dynamodb: endpoint, glue: endpoint },
+    endpoints: { s3: endpoint, sqs: endpoint, dynamodb: endpoint, glue: endpoint, sfn: endpoint },
     region: REGION,
     outputs: plan.outputs,
     resources: plan.resources,
@@ -117,6 +120,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       for (const timer of timers) timer.stop();
       for (const source of eventSources) source.stop();
       deliveries.flush();
+      await stepFunctions.stop();
       await lambda.stop();
       await nudged(Promise.all(eventSources.map((source) => source.ended)), () => sqs.wake());
       await deliveries.settled();

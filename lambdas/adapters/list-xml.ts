@@ -14,7 +14,10 @@ const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">",
 const [LESS, GREATER, SLASH, SPACE, DIGIT_0, DIGIT_9] = [60, 62, 47, 32, 48, 57];
 const QUOTE = "&quot;";
 
-export function readListXml(body: Buffer): ListPage {
+/** `next`: the continuation token of a page that is truncated. */
+export type ReadPage = ListPage & { readonly next?: string };
+
+export function readListXml(body: Buffer): ReadPage {
   return new ListXmlReader(body).read();
 }
 
@@ -34,7 +37,7 @@ class ListXmlReader {
     this.#ascii = this.#xml.length === body.length;
   }
 
-  read(): ListPage {
+  read(): ReadPage {
     if (this.#xml.startsWith("<?xml")) this.#at = this.#find("?>") + 2;
     if (this.#open() !== "ListBucketResult") throw this.#error("this is no listing");
     this.#children("ListBucketResult", (child) => this.#field(child));
@@ -46,13 +49,15 @@ class ListXmlReader {
     if (encoding !== undefined && encoding !== "url") throw this.#error("keys are encoded in an unknown way");
     const decode = encoding === "url" ? decodeUrl : (text: string) => text;
     for (const object of this.#objects) object.key = decode(object.key);
-    return { objects: this.#objects, folders: this.#folders.map(decode), truncated: truncated === "true" };
+    const next = this.#leaves.get("NextContinuationToken");
+    const page = { objects: this.#objects, folders: this.#folders.map(decode), truncated: truncated === "true" };
+    return next === undefined ? page : { ...page, next };
   }
 
   #field(name: string): void {
     if (name === "Contents") this.#objects.push(this.#object());
     else if (name === "CommonPrefixes") this.#children(name, (child) => this.#folders.push(this.#text(child)));
-    else if (name === "IsTruncated" || name === "EncodingType") this.#leaves.set(name, this.#text(name));
+    else if (LEAVES.has(name)) this.#leaves.set(name, this.#text(name));
     else this.#skip(name);
   }
 
@@ -171,6 +176,8 @@ class ListXmlReader {
     return new ListXmlError(`${message} at=${this.#at} length=${this.#xml.length}`);
   }
 }
+
+const LEAVES: ReadonlySet<string> = new Set(["IsTruncated", "EncodingType", "NextContinuationToken"]);
 
 /** Tags as S3 writes them, without attributes: known at sight. */
 const KNOWN = new Set(

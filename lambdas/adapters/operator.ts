@@ -1,11 +1,14 @@
-// What the operator's command reads through: the ledger and the depth of a queue, by names it was told instead of an environment.
+// What the operator's command works through: ledger, queues, listings and the backfill state machine, by names it was told instead of an environment.
 // Bounds are short and attempts few: somebody is waiting at a terminal, and a service that is not there is an answer too.
 
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { S3Client } from "@aws-sdk/client-s3";
+import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { LEDGER_INDEX } from "../core/environment.ts";
-import type { Ledger } from "../core/ports.ts";
+import type { BucketLister, Ledger } from "../core/ports.ts";
 import { DynamoLedger } from "./dynamodb-ledger.ts";
+import { S3Lister } from "./s3-lister.ts";
 import { toMoraineError } from "./sdk-errors.ts";
 
 export interface OperatorTarget {
@@ -22,9 +25,21 @@ export interface QueueDepth {
   readonly delayed: number;
 }
 
+/** An execution of a state machine; `output` once it SUCCEEDED, `error` and `cause` once it FAILED. */
+export interface Execution {
+  readonly status: "RUNNING" | "SUCCEEDED" | "FAILED" | "TIMED_OUT" | "ABORTED" | "PENDING_REDRIVE";
+  readonly output?: string;
+  readonly error?: string;
+  readonly cause?: string;
+}
+
 export interface Operator {
   readonly ledger: Ledger;
+  readonly lister: BucketLister;
   queueDepth(queueUrl: string): Promise<QueueDepth>;
+  /** The execution's ARN. */
+  startExecution(machineArn: string, name: string, input: string): Promise<string>;
+  execution(arn: string): Promise<Execution>;
 }
 
 const BOUNDS = {
@@ -40,10 +55,43 @@ export function connectOperator({ ledgerTable, region, endpointUrl }: OperatorTa
   };
   const sqs = new SQSClient({ ...place, useQueueUrlAsEndpoint: endpointUrl === undefined });
   const client = new DynamoDBClient(place);
+  const sfn = new SFNClient(place);
+  const s3 = new S3Client({ ...place, maxAttempts: 1, forcePathStyle: endpointUrl !== undefined });
   return {
     ledger: new DynamoLedger({ client, tableName: ledgerTable, indexName: LEDGER_INDEX }),
+    lister: new S3Lister(s3),
     queueDepth: (queueUrl) => readDepth(sqs, queueUrl),
+    startExecution: (machineArn, name, input) => startExecution(sfn, machineArn, name, input),
+    execution: (arn) => describeExecution(sfn, arn),
   };
+}
+
+async function startExecution(
+  client: SFNClient,
+  stateMachineArn: string,
+  name: string,
+  input: string,
+): Promise<string> {
+  try {
+    const { executionArn } = await client.send(new StartExecutionCommand({ stateMachineArn, name, input }));
+    return executionArn ?? "";
+  } catch (error) {
+    throw toMoraineError(error, { action: "states:StartExecution", effect: "write", facts: { stateMachineArn, name } });
+  }
+}
+
+async function describeExecution(client: SFNClient, executionArn: string): Promise<Execution> {
+  try {
+    const { status, output, error, cause } = await client.send(new DescribeExecutionCommand({ executionArn }));
+    return {
+      status: status ?? "RUNNING",
+      ...(output === undefined ? {} : { output }),
+      ...(error === undefined ? {} : { error }),
+      ...(cause === undefined ? {} : { cause }),
+    };
+  } catch (error) {
+    throw toMoraineError(error, { action: "states:DescribeExecution", effect: "read", facts: { executionArn } });
+  }
 }
 
 async function readDepth(client: SQSClient, queueUrl: string): Promise<QueueDepth> {

@@ -38,6 +38,7 @@ export interface Runtime {
   redelivery(queueUrl: string | undefined): Redelivery;
   /** Publishes counts under the names of `METRICS`. */
   count(counts: Partial<Record<keyof typeof METRICS, number>>): void;
+  seconds(times: Partial<Record<keyof typeof METRICS, number>>): void;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -67,7 +68,8 @@ export function createRuntime(folder: string, environment: Environment = process
     ports: { clock, random, store, ledger, catalog, queues },
     logger: new Logger(),
     redelivery: (queueUrl = "") => ({ client: clients.sqs, queueUrl, firstMs, fraction: () => random.fraction() }),
-    count: publisher(),
+    count: publisher(MetricUnit.Count),
+    seconds: publisher(MetricUnit.Seconds),
   };
 }
 
@@ -133,11 +135,11 @@ function required(environment: Environment, name: string): string {
   return value;
 }
 
-function publisher(): Runtime["count"] {
+function publisher(unit: (typeof MetricUnit)[keyof typeof MetricUnit]): Runtime["count"] {
   const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
   return (counts) => {
     for (const [name, value] of Object.entries(counts)) {
-      metrics.addMetric(METRICS[name as keyof typeof METRICS], MetricUnit.Count, value);
+      metrics.addMetric(METRICS[name as keyof typeof METRICS], unit, value);
     }
     metrics.publishStoredMetrics();
   };

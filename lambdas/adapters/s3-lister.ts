@@ -26,7 +26,7 @@ export class S3Lister implements BucketLister {
 
   async page(request: ListRequest): Promise<ListPage> {
     try {
-      return withoutEarlier(readListXml(await this.#body(request)), request.after ?? "");
+      return await this.#page(request);
     } catch (error) {
       const { bucket, prefix } = request;
       if (error instanceof ListXmlError) {
@@ -45,11 +45,23 @@ export class S3Lister implements BucketLister {
     }
   }
 
-  async #body({ bucket, prefix, after, folded }: ListRequest): Promise<Buffer> {
+  /** Over many delete markers S3 answers pages that hold nothing and are not the last: those are read on here. */
+  async #page(request: ListRequest): Promise<ListPage> {
+    for (let token: string | undefined; ; ) {
+      const { next, ...page } = readListXml(await this.#body(request, token));
+      const wanted = withoutEarlier(page, request.after ?? "");
+      if (!wanted.truncated || wanted.objects.length + wanted.folders.length > 0) return wanted;
+      if (next === undefined) throw new ListXmlError("a truncated page has no token");
+      token = next;
+    }
+  }
+
+  async #body({ bucket, prefix, after, folded }: ListRequest, token: string | undefined): Promise<Buffer> {
     const command = new ListObjectsV2Command({
       Bucket: bucket,
       Prefix: prefix,
       EncodingType: "url",
+      ...(token === undefined ? {} : { ContinuationToken: token }),
       ...(after === undefined || after === "" ? {} : { StartAfter: after }),
       ...(folded === true ? { Delimiter: "/" } : {}),
     });

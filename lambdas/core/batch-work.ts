@@ -4,12 +4,15 @@
 
 import { asLoaded, decideFile } from "./claim.ts";
 import { mapLimit } from "./concurrency.ts";
+import type { FormatOptions } from "./config.ts";
 import { isKind, MoraineError } from "./errors.ts";
 import { objectUri } from "./ids.ts";
 import type { Task } from "./load-plan.ts";
-import type { Clock, Conversion, Ledger, ObjectStore, SourceFailure } from "./ports.ts";
+import { needsBody } from "./object-rows.ts";
+import type { Clock, Conversion, Ledger, ObjectStore, Source, SourceFailure } from "./ports.ts";
 import type { FileRecord, StagedFile } from "./records.ts";
 import type { Settings } from "./settings.ts";
+import { isLater } from "./versions.ts";
 
 export type FileOutcome =
   /** In a sealed batch. */
@@ -57,17 +60,23 @@ export class BatchWork {
     return this.#claimed.flatMap(({ task }, index) => (this.#outcomes.has(task) ? [] : [index]));
   }
 
-  /** What was claimed is what is read: If-Match. */
-  async fetch(conversion: Conversion, index: number): Promise<void> {
-    const { file } = this.#at(index);
-    const uri = objectUri(file.bucket, file.key);
+  /** What was claimed is what is read: If-Match. What the format does not want to read is taken as it was claimed. */
+  async fetch(conversion: Conversion, format: FormatOptions, index: number): Promise<void> {
+    const { bucket, key, version } = this.#at(index).file;
+    const { etag, versionId, sizeBytes, timeMs } = version;
+    const uri = objectUri(bucket, key);
+    const claimed = { index, uri, etag, ...(versionId === undefined ? {} : { versionId }) };
+    const reads = needsBody(format, sizeBytes);
     try {
-      const got = await this.#ports.store.get(uri, { ifMatch: file.version.etag });
+      if (!reads && !this.#isDoubtful(index)) {
+        return await this.#add(conversion, { ...claimed, sizeBytes, lastModifiedMs: timeMs }, undefined);
+      }
+      const got = await this.#ports.store.get(uri, { ifMatch: etag });
       if (got.kind !== "found") return await this.#skip(index, got.kind);
       this.#modifiedMs.set(index, got.lastModifiedMs);
-      const source = { index, uri, sizeBytes: got.sizeBytes, lastModifiedMs: got.lastModifiedMs };
-      const failure = await conversion.add(source, got.body);
-      if (failure !== undefined) await this.fail([failure]);
+      const read = { ...claimed, sizeBytes: got.sizeBytes, lastModifiedMs: got.lastModifiedMs };
+      if (!reads) await discard(got.body);
+      await this.#add(conversion, read, reads ? got.body : undefined);
     } catch (error) {
       if (isKind(error, "Rejected")) {
         await this.fail([{ index, reason: "UNREADABLE_OBJECT", message: error.message }]);
@@ -77,6 +86,18 @@ export class BatchWork {
         throw error;
       }
     }
+  }
+
+  /** Another version was loaded, and perhaps after this one (a listing in the same second): the store must say which one is there. */
+  #isDoubtful(index: number): boolean {
+    const { file, previous } = this.#at(index);
+    const others = [file.loaded?.version, previous?.version];
+    return others.some((other) => other !== undefined && isLater(file.version, other));
+  }
+
+  async #add(conversion: Conversion, source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+    const failure = await conversion.add(source, body);
+    if (failure !== undefined) await this.fail([failure]);
   }
 
   async fail(failures: readonly SourceFailure[]): Promise<void> {
@@ -178,4 +199,9 @@ export class BatchWork {
       throw new MoraineError("Corrupt", "converter named a source it was not given", { index });
     return claimed;
   }
+}
+
+/** Ends the answer without its bytes. */
+async function discard(body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of body) return;
 }

@@ -16,6 +16,7 @@ import type { Clock, LoadedTable, ObjectStore, Random, TableCommit } from "./por
 import type { BatchRecord, Intent, Staged } from "./records.ts";
 import type { Settings } from "./settings.ts";
 import { summarize } from "./snapshot-summary.ts";
+import { listableManifests } from "./staged-manifests.ts";
 import { watermarkProperty } from "./watermark.ts";
 
 interface BuildPorts {
@@ -37,13 +38,12 @@ export async function buildCommit(
   intent: Intent,
   batches: readonly BatchRecord[],
 ): Promise<TableCommit> {
-  const { metadata } = base;
   const folder = `${intent.id}/${ports.random.uuid()}`;
   const staged = batches.map(({ staged }) => staged as Staged);
-  const added = staged
-    .flatMap(({ dataManifest, deleteManifest }) => [dataManifest, deleteManifest])
-    .filter((m) => m !== undefined);
+  const place = `${base.metadata.location}/metadata/${folder}`;
+  const { manifests: added, metadata, ...spec } = await listableManifests(ports.store, base.metadata, staged, place);
   const updates: TableUpdate[] = [{ action: "set-properties", updates: watermarkProperty(settings.ledgerId, intent) }];
+  updates.push(...spec.updates);
   if (added.length > 0)
     updates.push(...(await snapshotUpdates(ports, settings, { metadata, intent, staged, added, folder })));
   return { requirements: requirementsOn(metadata), updates, folder };

@@ -8,6 +8,7 @@
 
 import { buildCommit } from "./commit-build.ts";
 import { isKind, MoraineError } from "./errors.ts";
+import { findGhosts, removeGhosts } from "./ghosts.ts";
 import { type BatchId, type IntentId, type Revision, type TableId, type TableName, tableIdOf } from "./ids.ts";
 import { writeItem } from "./ledger-writes.ts";
 import type { Catalog, Clock, Ledger, LoadedTable, ObjectStore, Random } from "./ports.ts";
@@ -87,6 +88,11 @@ async function openIntent(context: CommitContext, table: TableId): Promise<OpenI
   if (head.intent !== undefined) return { head, revision: item.revision, intent: head.intent };
   const sealed = await sealedBatches(ports.ledger, table, settings.commitBatchesMax);
   if (sealed.length === 0) return "nothing";
+  const ghosts = await findGhosts(ports.ledger, sealed);
+  if (ghosts.length > 0) {
+    await removeGhosts(ports.ledger, table, item.revision, ghosts);
+    return "raced";
+  }
   const intent: Intent = {
     seq: head.seq + 1,
     id: ports.random.uuid() as IntentId,

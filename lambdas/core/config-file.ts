@@ -3,6 +3,7 @@
 // never do: they read the validated result, which differs only in the buckets' names (`resolve-buckets.ts`).
 
 import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
+import { readSharedDiscovery } from "./config-cache.ts";
 import { readDiscovery } from "./config-discovery.ts";
 import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
 import * as rules from "./config-rules.ts";
@@ -32,6 +33,7 @@ function readConfig(source: Source, root: Place["node"]): MoraineConfig {
   const interval = { fallback: 30, min: 1, max: LIMITS.commitIntervalSecondsMax };
   const intervalSeconds = commit?.duration("interval", interval) ?? interval.fallback;
   commit?.close();
+  const discovery = readSharedDiscovery(file.section("discovery"));
   const sections = file.list("ingestions", true).map((place) => new Section(source, place));
   if (file.has("ingestions") && sections.length === 0)
     file.complain("ingestions", "is empty; describe at least one ingestion");
@@ -44,7 +46,8 @@ function readConfig(source: Source, root: Place["node"]): MoraineConfig {
   checkUse(source, file, landing, ingestions);
   const databases = readDatabases(source, file, ingestions);
   file.close(["catalog"]);
-  return { landing, warehouse, commit: { intervalSeconds }, databases, ingestions };
+  const shared = discovery === undefined ? {} : { discovery };
+  return { landing, warehouse, commit: { intervalSeconds }, ...shared, databases, ingestions };
 }
 
 function readLanding(source: Source, file: Section): readonly BucketConfig[] {
@@ -129,13 +132,29 @@ function readSource(section: Section | undefined, landing: readonly BucketConfig
 
 function readFormat(section: Section | undefined): FormatOptions {
   const type = section?.choice("type", {
-    values: ["csv", "tsv", "ndjson", "json", "parquet"],
-    planned: ["avro", "metadata", "binary", "orc", "xml"],
+    values: ["csv", "tsv", "ndjson", "json", "parquet", "metadata", "binary"],
+    planned: ["avro", "orc", "xml"],
   });
   if (section === undefined || type === undefined) return { type: "ndjson" };
-  const format = type === "csv" || type === "tsv" ? readDelimited(section, type) : readSelfDescribing(section, type);
+  const format = readOptions(section, type);
   section.close();
   return format;
+}
+
+function readOptions(section: Section, type: FormatOptions["type"]): FormatOptions {
+  if (type === "csv" || type === "tsv") return readDelimited(section, type);
+  return type === "metadata" || type === "binary" ? readObject(section, type) : readSelfDescribing(section, type);
+}
+
+function readObject(section: Section, type: "metadata" | "binary"): FormatOptions {
+  const pathDate = section.optionalString("pathDate", rules.checkPathDatePattern);
+  const dated = pathDate === undefined ? {} : { pathDate };
+  if (type === "metadata") return { type, ...dated };
+  return {
+    type,
+    contentBytesMax: section.integer("contentBytesMax", { fallback: MIB, min: 1, max: 16 * MIB }),
+    ...dated,
+  };
 }
 
 function readDelimited(section: Section, type: "csv" | "tsv"): FormatOptions {

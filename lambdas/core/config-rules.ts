@@ -5,6 +5,8 @@ import picomatch from "picomatch";
 import type { Ingestion } from "./config.ts";
 import { type Check, shown } from "./config-reader.ts";
 import { readPattern } from "./discovery/partitions.ts";
+import { isObjectFormat, OBJECT_COLUMN_NAMES, objectColumns } from "./object-rows.ts";
+import { checkPathDate } from "./path-date.ts";
 
 function pattern(expression: RegExp, what: string, remedy: string): Check {
   return (text) => (expression.test(text) ? undefined : `${shown(text)} is no ${what}; ${remedy}`);
@@ -86,6 +88,11 @@ export const checkPartitionExpression = pattern(
   "write a column, year|month|day|hour(column), bucket(16, column) or truncate(4, column)",
 );
 
+export const checkPathDatePattern: Check = (text) => {
+  const complaint = checkPathDate(text);
+  return complaint === undefined ? undefined : `${shown(text)} ${complaint}`;
+};
+
 const PLAIN_TYPES = "boolean int long float double date time timestamp timestamptz string uuid binary".split(" ");
 
 export const checkIcebergType: Check = (text) => {
@@ -110,7 +117,7 @@ export function canonicalType(text: string): string {
 export interface Conflict {
   /** Which ingestion, and which of its keys. */
   readonly index: number;
-  readonly section: "source" | "target" | "ingestion";
+  readonly section: "source" | "target" | "schema" | "ingestion";
   readonly key: string;
   readonly message: string;
 }
@@ -121,6 +128,7 @@ export function findConflicts(ingestions: readonly Ingestion[]): readonly Confli
     const earlier = ingestions.slice(0, index);
     return [
       ...conflictsWithin(ingestion, index),
+      ...conflictsWithObjects(ingestion, index),
       ...earlier.flatMap((other) => conflictsBetween(ingestion, other, index)),
     ];
   });
@@ -130,6 +138,33 @@ function conflictsWithin(ingestion: Ingestion, index: number): readonly Conflict
   if (ingestion.onOverwrite !== "replace" || ingestion.lineage) return [];
   const message = "replace finds the old rows by _file_path; set lineage: true, or onOverwrite to append or ignore";
   return [{ index, section: "ingestion", key: "onOverwrite", message }];
+}
+
+/** What the formats that make rows of objects fill themselves, and what they do not read. */
+function conflictsWithObjects({ format, compression, schema, target }: Ingestion, index: number): readonly Conflict[] {
+  if (!isObjectFormat(format)) return [];
+  const conflicts: Conflict[] = [];
+  if (compression !== "auto") {
+    const message = `format ${format.type} takes objects as they are; remove it`;
+    conflicts.push({ index, section: "ingestion", key: "compression", message });
+  }
+  for (const name of Object.keys(schema.hints).filter((hinted) => OBJECT_COLUMN_NAMES.includes(hinted.toLowerCase()))) {
+    const message = `${name} has its type from format ${format.type}; remove its hint`;
+    conflicts.push({ index, section: "schema", key: "hints", message });
+  }
+  const columns = objectColumns(format).map(({ name }) => name);
+  for (const expression of target.partitionBy) {
+    const column = /([^\s(),]+)\s*\)?$/.exec(expression)?.[1] ?? "";
+    if (!OBJECT_COLUMN_NAMES.includes(column) || columns.includes(column)) continue;
+    const remedy = column.startsWith("path_") ? "give the format a pathDate that has it" : "use format binary";
+    conflicts.push({
+      index,
+      section: "target",
+      key: "partitionBy",
+      message: `there is no column ${column}; ${remedy}`,
+    });
+  }
+  return conflicts;
 }
 
 function conflictsBetween(ingestion: Ingestion, other: Ingestion, index: number): readonly Conflict[] {

@@ -24,7 +24,11 @@ export type FormatOptions =
   | { readonly type: "ndjson" }
   /** One document: an array of records, one record, or records under a dot path such as `Records`. */
   | { readonly type: "json"; readonly recordsPath?: string }
-  | { readonly type: "parquet" };
+  | { readonly type: "parquet" }
+  /** One row for each object, which is not read. `pathDate`: where its key has a date, such as `%Y/%m/%d`. */
+  | { readonly type: "metadata"; readonly pathDate?: string }
+  /** The same with the bytes of the object, if it has no more than these. */
+  | { readonly type: "binary"; readonly contentBytesMax: number; readonly pathDate?: string };
 
 export type Compression = "auto" | "none" | "gzip" | "zstd";
 
@@ -79,6 +83,27 @@ export interface Discovery {
   readonly functionsMax: number;
 }
 
+/** What the listings of all ingestions share. */
+export interface DiscoveryConfig {
+  /** Absent: what the seen manifest does not know is asked of the ledger. */
+  readonly cache?: CacheConfig;
+  /** Where the discover function runs; absent: outside of any VPC. */
+  readonly vpc?: VpcConfig;
+}
+
+export interface CacheConfig {
+  /** `rediss://host:port`, without a login. */
+  readonly url: string;
+  readonly ttlSeconds: number;
+  /** A secret of Secrets Manager that holds the password. */
+  readonly secretArn?: string;
+}
+
+export interface VpcConfig {
+  readonly subnetIds: readonly string[];
+  readonly securityGroupIds: readonly string[];
+}
+
 export interface BucketConfig {
   readonly bucket: string;
   /** false: created by the stack; true: the name of a bucket that is there. */
@@ -95,6 +120,7 @@ export interface MoraineConfig {
   readonly landing: readonly BucketConfig[];
   readonly warehouse: BucketConfig & { readonly prefix: string };
   readonly commit: { readonly intervalSeconds: number };
+  readonly discovery?: DiscoveryConfig;
   /** Every database that is the target of an ingestion, once. */
   readonly databases?: readonly DatabaseConfig[];
   readonly ingestions: readonly Ingestion[];

@@ -53,6 +53,8 @@ export const METRICS = {
   filesFound: "FilesFound",
   filesMissed: "FilesMissed",
   assumptionsBroken: "AssumptionsBroken",
+  /** Objects that a cache of known files gave no answer about: each cost a ledger read. */
+  cacheFailures: "CacheFailures",
   /** Wall time of a run, in seconds (the others are counts). */
   listingSeconds: "ListingSeconds",
 } as const;

@@ -23,7 +23,7 @@ export interface ObjectEvent {
   readonly key: string;
   readonly version: ObjectVersion;
   readonly runId?: string;
-  /** How often this version was taken up before; a file that may have killed its batch is loaded in smaller company. */
+  /** Which attempt at this version the message's first delivery is; a file that may have killed its batch is loaded in smaller company. */
   readonly attempt?: number;
 }
 

@@ -4,6 +4,7 @@
 
 import type { Ingestion } from "./config.ts";
 import { type ObjectEvent, parseIntake } from "./events.ts";
+import { needsBody } from "./object-rows.ts";
 import type { Router } from "./routing.ts";
 import type { Settings } from "./settings.ts";
 import { isLater } from "./versions.ts";
@@ -20,6 +21,7 @@ export interface Task {
   readonly event: ObjectEvent;
   readonly ingestion: Ingestion;
   readonly messageIds: readonly string[];
+  /** Deliveries so far, this one included, but for those that ended before the file was taken up. */
   readonly deliveries: number;
 }
 
@@ -66,7 +68,8 @@ export function planLoad(route: Router, settings: Settings, messages: readonly L
  */
 function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: ObjectEvent, ingestion: Ingestion): boolean {
   const key = `${ingestion.id}\n${event.bucket}/${event.key}`;
-  const deliveries = Math.max(message.receiveCount, event.attempt ?? 1);
+  // The message's first delivery is the event's `attempt`-th.
+  const deliveries = message.receiveCount - 1 + Math.max(event.attempt ?? 1, 1);
   const other = tasks.get(key);
   if (other === undefined) {
     tasks.set(key, { event, ingestion, messageIds: [message.id], deliveries });
@@ -87,7 +90,8 @@ function cutBatches(tasks: readonly Task[], settings: Settings): PlannedBatch[] 
     const company = companyMax(task);
     // The key stands in the batch item twice: among the files intended and among those staged, with some facts that deflate badly.
     const keyBytes = 2 * Buffer.byteLength(task.event.key) + 160;
-    const bytes = task.event.version.sizeBytes;
+    const { sizeBytes } = task.event.version;
+    const bytes = needsBody(task.ingestion.format, sizeBytes) ? sizeBytes : 0;
     const open = batches.findLast((batch) => batch.ingestion === task.ingestion && batch.company === company);
     const fits =
       open !== undefined &&

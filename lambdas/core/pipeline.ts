@@ -13,6 +13,7 @@ import { currentSchema, defaultSpec } from "./iceberg/metadata.ts";
 import { objectUri, tableIdOf } from "./ids.ts";
 import { type LoadMessage, type LoadPlan, planLoad, type Task } from "./load-plan.ts";
 import type { Catalog, Clock, Converter, Ledger, ObjectStore, Queues, Random } from "./ports.ts";
+import { postpone } from "./postpone.ts";
 import type { StagedFile } from "./records.ts";
 import type { Router } from "./routing.ts";
 import type { Settings } from "./settings.ts";
@@ -41,6 +42,8 @@ export interface LoadContext {
 export interface LoadReport {
   /** Ids of messages to be delivered again. */
   readonly retry: readonly string[];
+  /** Files there was no time for, whose events were sent anew. */
+  readonly postponed: number;
   readonly outcomes: Readonly<Record<FileOutcome, number>>;
   /** Events no ingestion asks for. */
   readonly unrouted: number;
@@ -60,8 +63,10 @@ export async function load(context: LoadContext, messages: readonly LoadMessage[
   const spans = new Spans(context.ports.clock);
   let records = 0;
   let bytesRead = 0;
+  let begun = 0;
   for (const batch of plan.batches) {
     if (context.ports.clock.now() >= context.deadlineMs) break;
+    begun++;
     try {
       const loaded = await loadBatch({ ...context, spans }, batch.ingestion, batch.tasks);
       for (const [task, outcome] of loaded.outcomes) done.set(task, outcome);
@@ -73,7 +78,8 @@ export async function load(context: LoadContext, messages: readonly LoadMessage[
   }
   const outcomes = countOutcomes(plan, done);
   const { unrouted } = plan;
-  return { retry: undone(plan, done), outcomes, unrouted, records, bytesRead, spentMs: spans.spentMs, errors };
+  const { retry, postponed } = await giveBack(context, plan, done, begun, errors);
+  return { retry, postponed, outcomes, unrouted, records, bytesRead, spentMs: spans.spentMs, errors };
 }
 
 interface BatchContext extends LoadContext {
@@ -152,7 +158,7 @@ async function loadClaimed(
   });
   try {
     const work = new BatchWork(ports, settings, claimed, outcomes);
-    const fetchOne = (_: ClaimedTask, index: number) => work.fetch(conversion, index);
+    const fetchOne = (_: ClaimedTask, index: number) => work.fetch(conversion, ingestion.format, index);
     await spans.time("fetch", () => mapLimit(claimed, settings.parallelism, fetchOne));
     if (work.open.length === 0) return undefined;
     const prepared = await spans.time("inspect", () => prepareTable(ports, settings, ingestion, conversion));
@@ -192,12 +198,31 @@ function isAcknowledged(outcome: FileOutcome | undefined): boolean {
   return outcome !== undefined && outcome !== "busy" && outcome !== "retry";
 }
 
-function undone(plan: LoadPlan, done: ReadonlyMap<Task, FileOutcome>): string[] {
-  const retry = new Set([...plan.invalid, ...plan.deferred]);
-  for (const task of plan.batches.flatMap((batch) => batch.tasks)) {
-    if (!isAcknowledged(done.get(task))) for (const id of task.messageIds) retry.add(id);
+/** What is not done comes back: what was tried by its messages, what was never begun by new ones. */
+async function giveBack(
+  { ports, settings }: LoadContext,
+  plan: LoadPlan,
+  done: ReadonlyMap<Task, FileOutcome>,
+  begun: number,
+  errors: unknown[],
+): Promise<Pick<LoadReport, "retry" | "postponed">> {
+  const tried = plan.batches.slice(0, begun).flatMap(({ tasks }) => tasks);
+  const untried = plan.batches.slice(begun).flatMap(({ tasks }) => tasks);
+  const idsOf = (tasks: readonly Task[]) => tasks.flatMap((task) => task.messageIds);
+  const failed = [...plan.invalid, ...plan.deferred, ...idsOf(tried.filter((task) => !isAcknowledged(done.get(task))))];
+  const retry = new Set([...failed, ...idsOf(untried)]);
+  // Without a single batch begun nothing would keep the messages from going round as fast as the queue can.
+  if (begun === 0) return { retry: [...retry], postponed: 0 };
+  const postponed = postpone(untried, new Set(failed), settings);
+  try {
+    if (postponed.bodies.length > 0) await ports.queues.sendIntake(postponed.bodies);
+  } catch (error) {
+    // Nobody knows which were sent. One that was is loaded once all the same.
+    errors.push(error);
+    return { retry: [...retry], postponed: 0 };
   }
-  return [...retry];
+  for (const id of postponed.messageIds) retry.delete(id);
+  return { retry: [...retry], postponed: postponed.files };
 }
 
 function countOutcomes(plan: LoadPlan, done: ReadonlyMap<Task, FileOutcome>): Record<FileOutcome, number> {

@@ -222,8 +222,10 @@ export interface TablePointer {
 export interface Source {
   readonly index: number;
   readonly uri: ObjectUri;
+  readonly etag: string;
+  readonly versionId?: string;
   readonly sizeBytes: number;
-  /** For `_file_modified_at`. */
+  /** For `_file_modified_at`. Of an object that is not read: what its event or listing said. */
   readonly lastModifiedMs: number;
 }
 
@@ -270,8 +272,8 @@ export interface ConversionJob {
 
 /** One batch's conversion, in a work directory of its own. Call order: add*, inspect, convert, writeDeletes?, close. */
 export interface Conversion {
-  /** Takes the bytes of one source. A returned failure concerns this source alone. */
-  add(source: Source, body: AsyncIterable<Uint8Array>): Promise<SourceFailure | undefined>;
+  /** Takes one source, without a body if `needsBody` says so. A returned failure concerns this source alone. */
+  add(source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<SourceFailure | undefined>;
   /**
    * `known`: the table's schema when there is one; sources whose columns are all known cost no full inference. `spec`: its partition
    * spec; with it the converter may convert while it looks, and `convert` with the same two is then free.

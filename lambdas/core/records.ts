@@ -10,8 +10,8 @@
 import { createHash } from "node:crypto";
 import { assert, type ErrorKind, MoraineError } from "./errors.ts";
 import type { ObjectEvent, ObjectVersion } from "./events.ts";
-import type { StagedManifest } from "./iceberg/types.ts";
-import type { BatchId, IngestionId, IntentId, Revision, TableId } from "./ids.ts";
+import type { PartitionField, StagedManifest } from "./iceberg/types.ts";
+import type { BatchId, IngestionId, IntentId, ObjectUri, Revision, TableId } from "./ids.ts";
 import { pack, unpack } from "./packing.ts";
 import type { Attribute, LedgerItem, LedgerKey } from "./ports.ts";
 
@@ -88,6 +88,8 @@ export interface Staged {
   readonly tableUuid: string;
   readonly dataManifest?: StagedManifest;
   readonly deleteManifest?: StagedManifest;
+  /** Of the spec the data manifest is written under, whose id may have been given away by the time it is committed. */
+  readonly partitionFields?: readonly PartitionField[];
   readonly files: readonly StagedFile[];
   readonly dataFiles: number;
   readonly deleteFiles: number;
@@ -148,14 +150,17 @@ export interface CommitRecord {
 }
 
 /**
- * The metadata folders of one landed commit. The sweeper comes by until nothing is left in them: attempts that did not land
+ * The metadata of one landed commit. The sweeper comes by until nothing is left of it: attempts that did not land
  * first, the rest as snapshots expire and manifests are merged.
  */
 export interface LeftoversRecord {
   readonly table: TableId;
   readonly seq: number;
   readonly intent: IntentId;
+  /** Whose staged manifests were not looked at yet. */
   readonly batches: readonly BatchId[];
+  /** Staged manifests that were still reached at the last look. */
+  readonly manifests?: readonly ObjectUri[];
   readonly landedAtMs: number;
 }
 
@@ -164,6 +169,11 @@ export interface LeftoversRecord {
 /** Its own partition: claims scale without a hot one. An S3 key has at most 1,024 bytes, a partition key 2,048. */
 export function fileKey(ingestion: IngestionId, bucket: string, key: string): LedgerKey {
   return { partition: `F#${ingestion}#${bucket}/${key}`, sort: "FILE" };
+}
+
+/** Of the files a batch intends, in their order. */
+export function fileKeys(batch: BatchRecord): LedgerKey[] {
+  return batch.intends.map((event) => fileKey(batch.ingestion, event.bucket, event.key));
 }
 
 export const BATCH_PREFIX = "B#";
@@ -222,6 +232,11 @@ export function settledRevision(batch: BatchId): Revision {
 
 export function decidedRevision(batch: BatchId): Revision {
   return `${batch}:decided` as Revision;
+}
+
+/** Each look at the leftovers of a commit leaves fewer manifests. */
+export function clearedRevision(intent: IntentId, manifestsLeft: number): Revision {
+  return `${intent}:cleared:${manifestsLeft}` as Revision;
 }
 
 // ---- items ---------------------------------------------------------------------------------------------------------

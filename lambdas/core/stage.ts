@@ -34,7 +34,7 @@ export async function stageBatch(job: StageJob): Promise<Staged> {
   const deleteManifest = await uploadManifest(job, "deletes", globalSpec(metadata), deletes);
   const staged: Staged = {
     tableUuid: metadata["table-uuid"],
-    ...(dataManifest === undefined ? {} : { dataManifest }),
+    ...(dataManifest === undefined ? {} : { dataManifest, partitionFields: defaultSpec(metadata).fields }),
     ...(deleteManifest === undefined ? {} : { deleteManifest }),
     files: job.files,
     dataFiles: data.length,
@@ -81,7 +81,7 @@ async function uploadManifest(
   dataFiles: readonly DataFile[],
 ): Promise<StagedManifest | undefined> {
   if (dataFiles.length === 0) return undefined;
-  const path = `${job.metadata.location}/metadata/${job.batch}/${content}.avro` as ObjectUri;
+  const path = manifestPath(job.metadata.location, job.batch, content);
   const { bytes, staged } = stageManifest(path, {
     schema: currentSchema(job.metadata),
     spec,
@@ -104,6 +104,15 @@ function globalSpec(metadata: TableMetadata): PartitionSpec {
 
 export function findGlobalSpec(metadata: TableMetadata): PartitionSpec | undefined {
   return metadata["partition-specs"].find((spec) => spec.fields.length === 0);
+}
+
+function manifestPath(location: string, batch: BatchId, content: "data" | "deletes"): ObjectUri {
+  return `${location}/metadata/${batch}/${content}.avro` as ObjectUri;
+}
+
+/** The manifests that a batch may have staged. */
+export function manifestPaths(location: string, batch: BatchId): readonly ObjectUri[] {
+  return [manifestPath(location, batch, "data"), manifestPath(location, batch, "deletes")];
 }
 
 /** Folders that hold everything a batch ever writes. */

@@ -1,100 +1,80 @@
-// The sweeper: what crashed work left behind is finished or cleared away, one table at a time, on a schedule. It adds nothing
-// to correctness; it makes sure that everything that was begun ends, also without another event.
+// The sweeper: what crashed work left behind is finished or cleared away, on a schedule. It adds nothing to correctness; it makes
+// sure that everything that was begun ends, also without another event. All tables are gone over twice: first for what others wait
+// for, and only then for the clearing, which may take long and goes on where time allows (clear.ts).
 //
 //   open batch past its lease   -> aborted, its files sent to the intake queue again
 //   sealed batch, open intent   -> commit hint
-//   aborted batch, old enough   -> its folders deleted, then its item
-//   landed commit, old enough   -> metadata that nothing reaches any more deleted
-//
-// "Old enough" is longer than any function lives: no zombie can write below a folder once it was cleared.
+//   aborted batch, old enough   -> cleared away
+//   landed commit, old enough   -> cleared away
 
 import { abortBatch, abortedRevision } from "./batch.ts";
+import { clearTable, isOld, isOver, type SweepContext, type SweepPorts, type TableSweep } from "./clear.ts";
 import { isKind } from "./errors.ts";
-import { formatIntake, type ObjectEvent } from "./events.ts";
-import { decodeManifestList } from "./iceberg/manifest-list.ts";
-import type { TableMetadata } from "./iceberg/types.ts";
-import { type ObjectUri, type Revision, type TableName, tableIdOf } from "./ids.ts";
-import { removeItem, writeItem } from "./ledger-writes.ts";
-import { readBytes } from "./object-bytes.ts";
-import type {
-  Catalog,
-  Clock,
-  Ledger,
-  LedgerItem,
-  LedgerKey,
-  LoadedTable,
-  ObjectStore,
-  Queues,
-  Random,
-} from "./ports.ts";
+import { type Revision, type TableName, tableIdOf } from "./ids.ts";
+import { writeItem } from "./ledger-writes.ts";
+import type { LedgerItem } from "./ports.ts";
 import {
   BATCH_PREFIX,
   type BatchRecord,
   batchItem,
   batchKey,
-  claimRevision,
-  decidedRevision,
-  fileItem,
-  fileKey,
   headKey,
-  LEFTOVERS_PREFIX,
-  type LeftoversRecord,
   readBatch,
-  readFile,
   readHead,
-  readLeftovers,
   tablePartition,
 } from "./records.ts";
-import type { Settings } from "./settings.ts";
-import { batchFolders } from "./stage.ts";
-import { SCHEMA_FOLDER } from "./table.ts";
-
-export interface SweepPorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly store: ObjectStore;
-  readonly ledger: Ledger;
-  readonly catalog: Catalog;
-  readonly queues: Queues;
-}
+import { heldFiles, sendAgain } from "./release.ts";
 
 export interface SweepReport {
+  readonly name: TableName;
   readonly aborted: number;
   /** Events of aborted batches sent again. */
   readonly released: number;
   readonly hinted: boolean;
   /** Leftover objects deleted. */
   readonly removed: number;
+  /** Clearing away is left for the next sweep: the deadline came first. */
+  readonly more: boolean;
+  readonly errors: readonly unknown[];
 }
 
-interface SweepRun {
-  readonly ports: SweepPorts;
-  readonly settings: Settings;
-  readonly name: TableName;
-  readonly counts: { aborted: number; released: number; removed: number };
+/** One table's failure is not another's. */
+export async function sweepTables(context: SweepContext, names: readonly TableName[]): Promise<SweepReport[]> {
+  const first = names.length === 0 ? 0 : context.turn % names.length;
+  const sweeps = [...names.slice(first), ...names.slice(0, first)].map((name) => beginSweep(context, name));
+  for (const pass of [tendTable, clearTable]) {
+    for (const sweep of sweeps) await attempt(sweep, pass);
+  }
+  return sweeps.map(({ name, counts, errors }) => ({ name, ...counts, errors }));
 }
 
-/** What others wait for comes first: dead batches, files to send again, the hint. Clearing away may fail without keeping it back. */
-export async function sweepTable(ports: SweepPorts, settings: Settings, name: TableName): Promise<SweepReport> {
-  const run: SweepRun = { ports, settings, name, counts: { aborted: 0, released: 0, removed: 0 } };
-  const id = tableIdOf(name);
-  const overdue: LedgerItem[] = [];
+function beginSweep(context: SweepContext, name: TableName): TableSweep {
+  const counts = { aborted: 0, released: 0, removed: 0, hinted: false, more: false };
+  return { ...context, name, counts, errors: [], overdue: [] };
+}
+
+async function attempt(sweep: TableSweep, pass: (sweep: TableSweep) => Promise<void>): Promise<void> {
+  if (isOver(sweep)) sweep.counts.more = true;
+  if (sweep.counts.more || sweep.errors.length > 0) return;
+  try {
+    await pass(sweep);
+  } catch (error) {
+    sweep.errors.push(error);
+  }
+}
+
+/** What others wait for: dead batches, files to send again, the hint. */
+async function tendTable(sweep: TableSweep): Promise<void> {
+  const { ports, name } = sweep;
   let pending = await hasOpenIntent(ports, name);
-  for await (const item of ports.ledger.list(tablePartition(id), BATCH_PREFIX)) {
+  for await (const item of ports.ledger.list(tablePartition(tableIdOf(name)), BATCH_PREFIX)) {
     const batch = readBatch(item);
     if (batch.state === "SEALED") pending = true;
-    else if (batch.state === "OPEN") await abortExpired(run, batch, item.revision);
-    else if (batch.state === "ABORTED" && batch.released !== true) await releaseFiles(run, batch, item);
-    else if (isOld(run, batch.abortedAtMs ?? 0)) overdue.push(item);
+    else if (batch.state === "OPEN") await abortExpired(sweep, batch, item.revision);
+    else if (batch.state === "ABORTED" && batch.released !== true) await releaseFiles(sweep, batch, item);
+    else if (isOld(sweep, batch.abortedAtMs ?? 0)) sweep.overdue.push(item);
   }
-  if (pending) await hint(run, name);
-  for (const item of overdue) await removeBatch(run, item);
-  await clearLeftovers(run).catch(unlessStale);
-  return { ...run.counts, hinted: pending };
-}
-
-function isOld({ ports, settings }: SweepRun, sinceMs: number): boolean {
-  return sinceMs + settings.functionLifetimeMs <= ports.clock.now();
+  if (pending) await hint(sweep);
 }
 
 async function hasOpenIntent(ports: SweepPorts, name: TableName): Promise<boolean> {
@@ -102,153 +82,30 @@ async function hasOpenIntent(ports: SweepPorts, name: TableName): Promise<boolea
   return item !== undefined && readHead(item).intent !== undefined;
 }
 
-async function abortExpired(run: SweepRun, batch: BatchRecord, revision: Revision): Promise<void> {
-  if (batch.leaseUntilMs > run.ports.clock.now()) return;
-  const outcome = await abortBatch(run.ports, { record: batch, revision });
+async function abortExpired(sweep: TableSweep, batch: BatchRecord, revision: Revision): Promise<void> {
+  if (batch.leaseUntilMs > sweep.ports.clock.now()) return;
+  const outcome = await abortBatch(sweep.ports, { record: batch, revision });
   if (outcome !== "aborted") return;
-  run.counts.aborted++;
-  const item = await run.ports.ledger.read(batchKey(batch.table, batch.batch));
-  if (item !== undefined) await releaseFiles(run, readBatch(item), item);
+  sweep.counts.aborted++;
+  const item = await sweep.ports.ledger.read(batchKey(batch.table, batch.batch));
+  if (item !== undefined) await releaseFiles(sweep, readBatch(item), item);
 }
 
 /** The files of a batch that died go back to the queue, once. */
-async function releaseFiles(run: SweepRun, batch: BatchRecord, item: LedgerItem): Promise<void> {
-  const { ports } = run;
-  await sendAgain(run, await heldFiles(ports, batch, { unclaimedToo: true }));
+async function releaseFiles(sweep: TableSweep, batch: BatchRecord, item: LedgerItem): Promise<void> {
+  const { ports } = sweep;
+  const events = await heldFiles(ports.ledger, batch, { unclaimedToo: true });
+  await sendAgain(ports.queues, events);
+  sweep.counts.released += events.length;
   await writeItem(ports.ledger, batchItem({ ...batch, released: true }, releasedRevision(batch)), item.revision);
-}
-
-async function sendAgain({ ports, counts }: SweepRun, events: readonly ObjectEvent[]): Promise<void> {
-  if (events.length > 0) await ports.queues.sendIntake(events.map((event) => formatIntake([event])));
-  counts.released += events.length;
-}
-
-/**
- * No function that knew the aborted batch is alive: what it uploaded goes, and then its item. A batch that its files name as the one
- * that loaded them was committed: the item came back by a write that arrived after everything was over, and what it names is live.
- */
-async function removeBatch(run: SweepRun, item: LedgerItem): Promise<void> {
-  const { ports } = run;
-  const batch = readBatch(item);
-  // A sleeper may have claimed files for the batch after its files were sent again: their events are in nobody's hands.
-  await sendAgain(run, await heldFiles(ports, batch, { unclaimedToo: false }));
-  await freeFiles(ports, batch);
-  const table = (await wasCommitted(ports, batch)) ? undefined : await ports.catalog.load(run.name);
-  const folders = table === undefined ? [] : batchFolders(table.metadata.location, batch.batch);
-  for (const folder of folders) await removeUnreached(run, folder, new Set());
-  await removeItem(ports.ledger, item.key, item.revision);
-}
-
-/** Once the item is gone nobody can tell any more whether the batch died; so its files are told now. */
-async function freeFiles({ ledger }: SweepPorts, batch: BatchRecord): Promise<void> {
-  const died = (batch.abortedAtMs ?? 0) >= batch.leaseUntilMs;
-  for (const item of await ledger.readMany(fileKeys(batch))) {
-    const file = item && readFile(item);
-    if (file?.batch !== batch.batch || file.status !== "PROCESSING") continue;
-    const deaths = file.deaths + (died && file.batchFiles === 1 ? 1 : 0);
-    const freed = fileItem({ ...file, status: "DISCOVERED", reason: "ABORTED", deaths }, decidedRevision(batch.batch));
-    await writeItem(ledger, freed, claimRevision(batch.batch));
-  }
-}
-
-async function wasCommitted(ports: SweepPorts, batch: BatchRecord): Promise<boolean> {
-  const items = await ports.ledger.readMany(fileKeys(batch));
-  return items.some((item) => item !== undefined && readFile(item).loaded?.batch === batch.batch);
-}
-
-function fileKeys(batch: BatchRecord): LedgerKey[] {
-  return batch.intends.map((event) => fileKey(batch.ingestion, event.bucket, event.key));
 }
 
 function releasedRevision(batch: BatchRecord): Revision {
   return `${abortedRevision(batch.batch)}:released` as Revision;
 }
 
-/** Intended files that still carry this batch's claim; the others were never claimed, decided, or taken over. */
-async function heldFiles(
-  ports: SweepPorts,
-  batch: BatchRecord,
-  { unclaimedToo }: { readonly unclaimedToo: boolean },
-): Promise<ObjectEvent[]> {
-  const items = await ports.ledger.readMany(fileKeys(batch));
-  return batch.intends.flatMap((event, n) => {
-    const item = items[n];
-    // Never claimed: the event may be in nobody's hands but the queue's; sending it again costs one ledger read at most.
-    if (item === undefined) return unclaimedToo ? [event] : [];
-    const file = readFile(item);
-    if (file.batch !== batch.batch || file.status !== "PROCESSING") return [];
-    return [{ ...event, attempt: file.attempts + 1 }];
-  });
-}
-
-/** The leftovers are listed before the table is loaded: what lands in between is newer than all of them. */
-async function clearLeftovers(run: SweepRun): Promise<void> {
-  const { ports, settings, name } = run;
-  const old: LedgerItem[] = [];
-  for await (const item of ports.ledger.list(tablePartition(tableIdOf(name)), LEFTOVERS_PREFIX)) {
-    if (!isOld(run, readLeftovers(item).landedAtMs)) break;
-    old.push(item);
-  }
-  const table = await ports.catalog.load(name);
-  if (table === undefined) return;
-  const { metadata } = table;
-  const schemaFolder = `${metadata.location}/metadata/${SCHEMA_FOLDER}/`;
-  const reached = await reachedMetadata(ports.store, table);
-  for (const item of old) {
-    const left = await clearCommit(run, metadata, readLeftovers(item), reached);
-    if (left === 0) await removeItem(ports.ledger, item.key, item.revision);
-  }
-  await removeUnreached(run, schemaFolder, reached, ports.clock.now() - settings.functionLifetimeMs);
-}
-
-/** Somebody expired snapshots while we read them: the next sweep sees the new state. */
-function unlessStale(error: unknown): void {
-  if (!isKind(error, "Conflict")) throw error;
-}
-
-/** Objects still needed in the folders of one commit. */
-async function clearCommit(
-  run: SweepRun,
-  { location }: TableMetadata,
-  { intent, batches }: LeftoversRecord,
-  reached: ReadonlySet<string>,
-): Promise<number> {
-  const folders = [intent, ...batches].map((id) => `${location}/metadata/${id}/`);
-  let left = 0;
-  for (const folder of folders) left += await removeUnreached(run, folder, reached);
-  return left;
-}
-
-async function removeUnreached(
-  { ports, counts }: SweepRun,
-  folder: string,
-  reached: ReadonlySet<string>,
-  writtenBeforeMs = Number.POSITIVE_INFINITY,
-): Promise<number> {
-  const dead: ObjectUri[] = [];
-  let left = 0;
-  for await (const { uri, lastModifiedMs } of ports.store.list(folder)) {
-    if (reached.has(uri) || lastModifiedMs >= writtenBeforeMs) left++;
-    else dead.push(uri);
-  }
-  if (dead.length > 0) await ports.store.remove(dead);
-  counts.removed += dead.length;
-  return left;
-}
-
-/** Every metadata file, manifest list and manifest that the table's current metadata leads to. */
-async function reachedMetadata(store: ObjectStore, { metadata, metadataLocation }: LoadedTable): Promise<Set<string>> {
-  const reached = new Set<string>([metadataLocation]);
-  for (const entry of metadata["metadata-log"]) reached.add(entry["metadata-file"]);
-  for (const snapshot of metadata.snapshots) {
-    reached.add(snapshot["manifest-list"]);
-    const manifests = decodeManifestList(await readBytes(store, snapshot["manifest-list"] as ObjectUri));
-    for (const manifest of manifests) reached.add(manifest.manifestPath);
-  }
-  return reached;
-}
-
-async function hint({ ports, settings }: SweepRun, name: TableName): Promise<void> {
+async function hint({ ports, settings, name, counts }: TableSweep): Promise<void> {
+  counts.hinted = true;
   const interval = Math.floor(ports.clock.now() / settings.commitIntervalMs);
   try {
     await ports.queues.hintCommit(name, `${tableIdOf(name)}:sweep:${interval}`);

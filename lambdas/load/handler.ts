@@ -1,5 +1,5 @@
-// The load function: everything it does is in core/pipeline.ts. What it could not finish goes back to the intake queue,
-// message by message; it fails as a whole only when it cannot start.
+// The load function: everything it does is in core/pipeline.ts. What it tried and could not finish goes back to the intake queue,
+// message by message, what it had no time for is sent there anew; it fails as a whole only when it cannot start.
 
 import { rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -16,7 +16,7 @@ import { createRouter } from "../core/routing.ts";
 const runtime = createRuntime(import.meta.dirname);
 const ports = { ...runtime.ports, converter: startConverter() };
 const route = createRouter(runtime.config.ingestions);
-const redelivery = runtime.redelivery(process.env[ENV.intakeQueueUrl]);
+const QUEUE_URLS = [process.env[ENV.intakeQueueUrl] ?? "", process.env[ENV.backfillQueueUrl] ?? ""];
 
 function startConverter(): DuckDbConverter {
   const workDir = join(tmpdir(), "moraine-load");
@@ -44,11 +44,17 @@ export async function handler(event: SQSEvent, context: Context): Promise<SQSBat
   const deadlineMs = startedMs + context.getRemainingTimeInMillis() / 2;
   const report = await load({ ports, settings: runtime.settings, route, deadlineMs }, messages);
   publish(report, messages.length, ports.clock.now() - startedMs);
-  return returnMessages(redelivery, event.Records, new Set(report.retry));
+  return returnMessages(runtime.redelivery(queueUrlOf(event)), event.Records, new Set(report.retry));
+}
+
+/** Live events and what listings found come from queues of their own, one of them per invocation. */
+function queueUrlOf({ Records }: SQSEvent): string | undefined {
+  const name = Records[0]?.eventSourceARN.split(":").at(-1);
+  return QUEUE_URLS.find((url) => url.endsWith(`/${name}`));
 }
 
 function publish(report: LoadReport, messages: number, durationMs: number): void {
-  const { outcomes, records, bytesRead, spentMs, unrouted, retry, errors } = report;
+  const { outcomes, records, bytesRead, spentMs, unrouted, retry, postponed, errors } = report;
   for (const error of errors) runtime.logger.error("load failed", { error: error as Error });
   const times = { spentMs, durationMs };
   runtime.logger.info("loaded", {
@@ -58,6 +64,7 @@ function publish(report: LoadReport, messages: number, durationMs: number): void
     bytesRead,
     unrouted,
     returned: retry.length,
+    postponed,
     ...times,
   });
   runtime.count({

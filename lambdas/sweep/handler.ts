@@ -3,24 +3,26 @@
 
 import type { Context, ScheduledEvent } from "aws-lambda";
 import { configuredTables, createRuntime } from "../adapters/runtime.ts";
+import { LIMITS } from "../core/environment.ts";
 import { isKind } from "../core/errors.ts";
-import { sweepTable } from "../core/sweep.ts";
+import { sweepTables } from "../core/sweep.ts";
 
 const runtime = createRuntime(import.meta.dirname);
+/** What was begun ends within this: one batch or one commit cleared away. */
+const MARGIN_MS = 30_000;
 
 export async function handler(_event: ScheduledEvent, context: Context): Promise<void> {
-  runtime.logger.addContext(context);
-  const failures: unknown[] = [];
-  for (const table of configuredTables(runtime.config)) {
-    try {
-      const report = await sweepTable(runtime.ports, runtime.settings, table);
-      runtime.logger.info("swept", { ...table, ...report });
-    } catch (error) {
-      failures.push(error);
-      runtime.logger.error("sweep failed", { ...table, error: error as Error });
-    }
+  const { config, ports, settings, logger } = runtime;
+  logger.addContext(context);
+  const startedMs = ports.clock.now();
+  const deadlineMs = startedMs + context.getRemainingTimeInMillis() - MARGIN_MS;
+  const turn = Math.floor(startedMs / (LIMITS.sweepEveryMinutes * 60_000));
+  const reports = await sweepTables({ ports, settings, deadlineMs, turn }, configuredTables(config));
+  for (const { name, errors, ...counts } of reports) {
+    if (errors.length === 0) logger.info("swept", { ...name, ...counts });
+    for (const error of errors) logger.error("sweep failed", { ...name, error: error as Error });
   }
-  const corrupt = failures.filter((error) => isKind(error, "Corrupt")).length;
-  runtime.count({ tableCorrupt: corrupt });
+  const failures = reports.flatMap(({ errors }) => errors);
+  runtime.count({ tableCorrupt: failures.filter((error) => isKind(error, "Corrupt")).length });
   if (failures.length > 0) throw new AggregateError(failures, `${failures.length} tables could not be swept`);
 }

@@ -13,7 +13,7 @@ import { ServiceError, sendServiceError } from "./json-protocol.ts";
 import { routeS3 } from "./s3-route.ts";
 import { renderXml } from "./s3-xml.ts";
 
-export type ServiceName = "S3" | "SQS" | "DynamoDB" | "Glue";
+export type ServiceName = "S3" | "SQS" | "DynamoDB" | "Glue" | "StepFunctions";
 export type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 export interface Caller {
@@ -42,6 +42,7 @@ const TARGETS: Readonly<Record<string, ServiceName>> = {
   DynamoDB_20120810: "DynamoDB",
   AWSGlue: "Glue",
   AmazonSQS: "SQS",
+  AWSStepFunctions: "StepFunctions",
 };
 
 export async function openFront(options: FrontOptions): Promise<Front> {
@@ -90,7 +91,7 @@ async function answer(
   const caller = options.callerOf(accessKeyOf(request));
   const operation = `${route.service}.${route.operation}`;
   count(options.requests, operation, caller?.functionId ?? "", request, response);
-  const { delayMs, effect } = options.faults.request(operation, caller?.functionId ?? "", pathOf(request));
+  const { delayMs, effect } = options.faults.request(operation, caller?.functionId ?? "", route.path);
   if (delayMs > 0) await sleep(delayMs);
   if (effect === "kill-before" || effect === "drop") {
     if (effect === "kill-before") caller?.kill();
@@ -103,25 +104,24 @@ async function answer(
   await services[route.service](request, response);
 }
 
-function routeOf(request: IncomingMessage): { service: ServiceName; operation: string } | undefined {
+/** `path`: decoded `/bucket/key` of S3 requests, of a listing `/bucket/prefix`. */
+interface Route {
+  readonly service: ServiceName;
+  readonly operation: string;
+  readonly path: string;
+}
+
+function routeOf(request: IncomingMessage): Route | undefined {
   const target = request.headers["x-amz-target"];
   if (target === undefined) {
     const form = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true;
     if (form && request.method === "POST" && request.url === "/") return undefined;
-    return { service: "S3", operation: routeS3(request)?.operation ?? "Unknown" };
+    const { operation = "Unknown", bucket = "", key = "", query } = routeS3(request) ?? {};
+    return { service: "S3", operation, path: `/${bucket}/${key === "" ? (query?.get("prefix") ?? "") : key}` };
   }
   const [prefix = "", operation = ""] = String(target).split(".");
   const service = TARGETS[prefix];
-  return service === undefined ? undefined : { service, operation };
-}
-
-function pathOf({ url = "" }: IncomingMessage): string {
-  const [path = ""] = url.split("?", 1);
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
+  return service === undefined ? undefined : { service, operation, path: "/" };
 }
 
 function accessKeyOf(request: IncomingMessage): string {

@@ -2,6 +2,7 @@
 
 import type { ObjectUri } from "../../lambdas/core/ids.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
+import { MemoryCaches } from "../fakes/memory-caches.ts";
 import { MemoryEventSink } from "../fakes/memory-event-sink.ts";
 import { MemoryLedger } from "../fakes/memory-ledger.ts";
 import { MemoryLister, SequenceLister } from "../fakes/memory-lister.ts";
@@ -9,6 +10,7 @@ import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import { MemoryPointer } from "../fakes/memory-pointer.ts";
 import { MemoryQueues } from "../fakes/memory-queues.ts";
 import { eventSinkContract } from "./event-sink.contract.ts";
+import { knownFilesContract } from "./known-files.contract.ts";
 import { ledgerContract } from "./ledger.contract.ts";
 import { listerContract } from "./lister.contract.ts";
 import { objectStoreContract } from "./object-store.contract.ts";
@@ -47,4 +49,9 @@ queuesContract("memory", async () => {
 eventSinkContract("memory", async () => {
   const sink = new MemoryEventSink();
   return { sink, take: async () => sink.bodies.splice(0), close };
+});
+
+knownFilesContract("memory", async () => {
+  const caches = new MemoryCaches(new ManualClock());
+  return { caches: caches.of, flush: async () => caches.flush(), close };
 });

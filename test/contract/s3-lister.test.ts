@@ -200,3 +200,27 @@ describe("reading a listing's XML", () => {
     );
   });
 });
+
+test("a page that holds nothing and is not the last, as S3 gives over delete markers, is read on", async () => {
+  const key = "behind-the-markers";
+  const head = { Name: "b", Prefix: "", KeyCount: 0, MaxKeys: 1000 };
+  const object = { Key: key, LastModified: "2026-01-01T00:00:00.000Z", ETag: '"e"', Size: 1, StorageClass: "STANDARD" };
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const token = new URL(request.url ?? "", "http://s3").searchParams.get("continuation-token");
+    asked.push(token ?? "");
+    const more = { ...head, IsTruncated: true, NextContinuationToken: `${token ?? ""}&+` };
+    response.end(
+      renderXml("ListBucketResult", token === "&+&+" ? { ...head, IsTruncated: false, Contents: [object] } : more),
+    );
+  }).listen(0, "127.0.0.1");
+  try {
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as AddressInfo;
+    const page = await new S3Lister(clientsOf(`http://127.0.0.1:${port}`).listing).page({ bucket: "b", prefix: "" });
+    expect(page).toMatchObject({ objects: [{ key }], truncated: false });
+    expect(asked).toEqual(["", "&+", "&+&+"]);
+  } finally {
+    server.close();
+  }
+});

@@ -20,7 +20,7 @@ import { type LoadReport, load } from "../../lambdas/core/pipeline.ts";
 import { readFile } from "../../lambdas/core/records.ts";
 import { createRouter } from "../../lambdas/core/routing.ts";
 import { DEFAULT_LIMITS, type Settings } from "../../lambdas/core/settings.ts";
-import { sweepTable } from "../../lambdas/core/sweep.ts";
+import { sweepTables } from "../../lambdas/core/sweep.ts";
 import { createGlue } from "../../local/servers/glue.ts";
 import { createS3 } from "../../local/servers/s3.ts";
 import { MemoryLedger } from "../fakes/memory-ledger.ts";
@@ -131,8 +131,10 @@ export class Moraine {
   }
 
   async sweep(table: TableName): Promise<void> {
-    this.#tick(SETTINGS.functionLifetimeMs + 1);
-    await sweepTable({ ...this.#ports(), queues: this.#queues }, SETTINGS, table);
+    const deadlineMs = this.#tick(SETTINGS.functionLifetimeMs + 1) + 1;
+    const ports = { ...this.#ports(), queues: this.#queues };
+    const [report] = await sweepTables({ ports, settings: SETTINGS, deadlineMs, turn: 0 }, [table]);
+    for (const error of report?.errors ?? []) throw error;
   }
 
   async metadata(table: TableName): Promise<TableMetadata> {

@@ -2,9 +2,9 @@
 
 import { GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateTableCommand, GetTableCommand, UpdateTableCommand } from "@aws-sdk/client-glue";
-import { GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { FaultPlan, RequestFault } from "../../local/faults.ts";
+import { type FaultPlan, Faults, type RequestFault } from "../../local/faults.ts";
 import { pipeline } from "./support/assembly.ts";
 import { clientsFor, failureOf, startStack } from "./support/clients.ts";
 
@@ -112,6 +112,70 @@ describe("requests", () => {
     expect(left).toEqual([true, false, true, true]);
     expect(await stack.invoke("Commit", { key: "fine" })).toEqual({ kind: "returned", payload: "done" });
     expect(stack.requests.counts("Commit")["S3.PutObject"]?.count).toBe(6);
+  });
+});
+
+describe("load on S3", () => {
+  const list = (Prefix: string) => once.s3.send(new ListObjectsV2Command({ Bucket, Prefix }));
+  const took = async (work: Promise<unknown>) => {
+    const startedMs = performance.now();
+    await work;
+    return performance.now() - startedMs;
+  };
+
+  test("every operation on a matching path takes so much longer, and adds up with other delays", async () => {
+    plan(
+      { on: "S3.*", path: "/slow/", effect: { delayMs: 150 } },
+      { on: "S3.ListObjectsV2", effect: { delayMs: 100 } },
+    );
+    expect(await took(put(once, "slow/a"))).toBeGreaterThanOrEqual(149);
+    expect(stack.faults.request("S3.PutObject", "", `/${Bucket}/fast/a`)).toEqual({ delayMs: 0 });
+    expect(await took(list("slow/"))).toBeGreaterThanOrEqual(249);
+    plan();
+    expect(await exists("slow/a")).toBe(true);
+  });
+
+  test("a share of the requests is told to slow down", async () => {
+    plan({ on: "S3.PutObject", effect: "throttle", rate: 0.3 });
+    const outcomes = await Promise.all(Array.from({ length: 100 }, (_, n) => failureOf(put(once, `share/${n}`))));
+    plan();
+    const refused = outcomes.filter((outcome) => outcome === "SlowDown 503").length;
+    expect(refused).toBeGreaterThan(10);
+    expect(refused).toBeLessThan(60);
+    expect(outcomes.filter((outcome) => outcome === "no failure")).toHaveLength(100 - refused);
+  });
+
+  test("what exceeds a prefix's rate is told to slow down, other prefixes are not", async () => {
+    stack.faults.set({ seed: 1, rates: [{ on: "S3.*", perSecond: 0.01, burst: 5, depth: 2 }] });
+    const outcomes = async (prefix: string) =>
+      (await Promise.all(Array.from({ length: 9 }, (_, n) => failureOf(put(once, `${prefix}/${n}`))))).sort();
+    const expected = [...Array(4).fill("SlowDown 503"), ...Array(5).fill("no failure")];
+    expect(await outcomes("rate/a")).toEqual(expected);
+    expect(await failureOf(list("rate/a/"))).toBe("SlowDown 503");
+    expect(await outcomes("rate/b")).toEqual(expected);
+    expect(await failureOf(put(once, "rate/c/x"))).toBe("no failure");
+    expect(stack.faults.fired.at(-1)).toMatchObject({ effect: "throttle" });
+    stack.faults.set();
+  });
+
+  test("tokens come back with time, up to the burst", () => {
+    let nowMs = 0;
+    const faults = new Faults(() => nowMs);
+    faults.set({ seed: 1, rates: [{ on: "S3.Get*", path: "/b/", perSecond: 10, burst: 2 }] });
+    const get = (path: string, operation = "S3.GetObject") => faults.request(operation, "", path).effect ?? "fine";
+    const at = (ms: number, path: string) => {
+      nowMs = ms;
+      return get(path);
+    };
+    expect([at(0, "/b/p/1"), at(0, "/b/p/2"), at(0, "/b/p/3"), at(0, "/b/q/1")]).toEqual([
+      "fine",
+      "fine",
+      "throttle",
+      "fine",
+    ]);
+    expect([at(99, "/b/p/1"), at(101, "/b/p/1"), at(150, "/b/p/1")]).toEqual(["throttle", "fine", "throttle"]);
+    expect([at(9000, "/b/p/1"), at(9000, "/b/p/1"), at(9000, "/b/p/1")]).toEqual(["fine", "fine", "throttle"]);
+    expect([get("/other/p/1"), get("/b/p/1", "S3.PutObject")]).toEqual(["fine", "fine"]);
   });
 });
 

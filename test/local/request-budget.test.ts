@@ -2,17 +2,21 @@
 // writes per file, nothing else that grows with their number; the rest is a constant per batch and per commit, named here.
 
 import { expect, test } from "vitest";
-import { tableIdOf } from "../../lambdas/core/ids.ts";
+import { mapLimit } from "../../lambdas/core/concurrency.ts";
+import { objectUri, tableIdOf } from "../../lambdas/core/ids.ts";
 import { commitPartition, readCommit } from "../../lambdas/core/records.ts";
 import type { RequestCounts } from "../../local/requests.ts";
 import { synthesizeApp, World } from "./support/world.ts";
 
 const FILES = 2_000;
 const ROWS = 3;
+const OBJECTS = 500;
+const UPLOADS_MAX = 16;
 const YAML = `
 commit: { interval: 10s }
 ingestions:
   - { id: sheets, source: { prefix: sheets/ }, format: { type: csv }, target: { database: test, table: sheets } }
+  - { id: objects, source: { prefix: objects/ }, format: { type: metadata }, target: { database: test, table: objects } }
 `;
 /** The intake window is 3 s, long enough for batches of hundreds; the commit hint waits 4 s. */
 const TIME_SCALE = 0.3;
@@ -41,7 +45,8 @@ const COMMIT_PER_COMMIT: Readonly<Record<string, number>> = {
   // Before the first intent and after the last one.
   "DynamoDB.GetItem": 2,
   "DynamoDB.Query": 2,
-  "DynamoDB.BatchGetItem": 1,
+  // The claims of all batches, and the batches of the intent.
+  "DynamoDB.BatchGetItem": 2,
   // To load the table, and to keep what others wrote into Glue's own record of it.
   "Glue.GetTable": 2,
   "Glue.UpdateTable": 1,
@@ -58,23 +63,46 @@ const COMMIT_PER_BATCH: Readonly<Record<string, number>> = {
 };
 
 test("2,000 small files cost one GET and two ledger writes each, and a constant per batch and per commit", async () => {
+  await expectBudget("sheets", FILES, ROWS, { "S3.GetObject": FILES }, async (world) => {
+    await world.putMany("sheets", FILES);
+    await world.settle();
+    return () => world.expectExactly();
+  });
+});
+
+test("500 objects that are registered cost no GET and no HEAD, and two ledger writes each", async () => {
+  await expectBudget("objects", OBJECTS, 1, {}, async (world) => {
+    const keys = Array.from({ length: OBJECTS }, (_, n) => objectUri(world.bucket, `objects/${n}.jpg`));
+    await mapLimit(keys, UPLOADS_MAX, (key) => world.ports.store.put(key, Buffer.from("not read")));
+    await world.settle();
+    return async () => undefined;
+  });
+});
+
+async function expectBudget(
+  ingestion: string,
+  files: number,
+  rowsPerFile: number,
+  reads: Budget,
+  work: (world: World) => Promise<() => Promise<void>>,
+): Promise<void> {
   const world = await World.start(await synthesizeApp(YAML), { timeScale: TIME_SCALE });
   try {
     world.stack.requests.reset();
-    await world.putMany("sheets", FILES);
-    await world.settle();
+    const startedMs = performance.now();
+    const check = await work(world);
+    console.log(`${files} ${ingestion} put, loaded and committed in ${Math.round(performance.now() - startedMs)} ms`);
     const load = world.stack.requests.counts(world.stack.resource("LoadCode", "AWS::Lambda::Function").id);
     const commit = world.stack.requests.counts(world.stack.resource("CommitCode", "AWS::Lambda::Function").id);
-    const { batches, commits } = await landed(world);
-    await world.expectExactly();
+    const { batches, commits } = await landed(world, ingestion, { files, records: files * rowsPerFile });
+    await check();
 
-    printTable({ load, commit }, batches, commits);
+    printTable(files, { load, commit }, batches, commits);
     // As deployed, files come to the loader by the hundred: else the constants would be the cost.
-    expect(batches).toBeLessThanOrEqual(FILES / 100);
-    const perFile = { "S3.GetObject": FILES, "DynamoDB.PutItem": FILES };
-    expectAtMost(load, [perFile, times(LOAD_PER_BATCH, batches)]);
+    expect(batches).toBeLessThanOrEqual(files / 100);
+    expectAtMost(load, [reads, { "DynamoDB.PutItem": files }, times(LOAD_PER_BATCH, batches)]);
     expectAtMost(commit, [
-      { "DynamoDB.PutItem": FILES },
+      { "DynamoDB.PutItem": files },
       times(COMMIT_PER_COMMIT, commits),
       times(COMMIT_PER_BATCH, batches),
       // An invocation whose hint was late finds nothing to do.
@@ -83,19 +111,19 @@ test("2,000 small files cost one GET and two ledger writes each, and a constant 
   } finally {
     await world.stop();
   }
-});
+}
 
-async function landed(world: World): Promise<{ batches: number; commits: number }> {
-  const table = tableIdOf({ database: "test", table: "sheets" });
+async function landed(world: World, table: string, all: object): Promise<{ batches: number; commits: number }> {
+  const partition = commitPartition(tableIdOf({ database: "test", table }));
   const counted = { batches: 0, commits: 0, files: 0, records: 0 };
-  for await (const item of world.ports.ledger.list(commitPartition(table), "")) {
+  for await (const item of world.ports.ledger.list(partition, "")) {
     const { batches, files, records } = readCommit(item);
     counted.commits++;
     counted.batches += batches.length;
     counted.files += files;
     counted.records += records;
   }
-  expect(counted).toMatchObject({ files: FILES, records: FILES * ROWS });
+  expect(counted).toMatchObject(all);
   return counted;
 }
 
@@ -118,13 +146,18 @@ function expectAtMost(counts: RequestCounts, budgets: readonly Budget[]): void {
   expect(over).toEqual([]);
 }
 
-function printTable(callers: Readonly<Record<string, RequestCounts>>, batches: number, commits: number): void {
+function printTable(
+  files: number,
+  callers: Readonly<Record<string, RequestCounts>>,
+  batches: number,
+  commits: number,
+): void {
   const lines = Object.entries(callers).flatMap(([caller, counts]) =>
     Object.entries(counts).map(([operation, { count, retries }]) => {
-      const perFile = ((count - retries) / FILES).toFixed(3);
+      const perFile = ((count - retries) / files).toFixed(3);
       const again = retries > 0 ? ` (${retries} sent again)` : "";
       return `${caller.padEnd(8)}${operation.padEnd(24)}${String(count).padStart(6)}${perFile.padStart(9)}${again}`;
     }),
   );
-  console.log([`${FILES} files in ${batches} batches and ${commits} commits; requests, per file`, ...lines].join("\n"));
+  console.log([`${files} files in ${batches} batches and ${commits} commits; requests, per file`, ...lines].join("\n"));
 }

@@ -187,7 +187,7 @@ describe("SQS", () => {
 test("a service the stack does not have answers with an error instead of reaching for AWS", async () => {
   const answer = await fetch(stack.endpoint, {
     method: "POST",
-    headers: { "x-amz-target": "AWSStepFunctions.StartExecution" },
+    headers: { "x-amz-target": "AmazonSSM.GetParameter" },
   });
   expect(answer.status).toBe(400);
   expect(await answer.text()).toContain("UnknownOperationException");

@@ -134,6 +134,7 @@ describe("functions", () => {
         COMMIT_QUEUE_URL: `${stack.endpoint}/000000000000/test-commit.fifo`,
         AWS_ENDPOINT_URL_S3: stack.endpoint,
         AWS_ENDPOINT_URL_GLUE: stack.endpoint,
+        AWS_ENDPOINT_URL_SFN: stack.endpoint,
         AWS_REGION: "us-east-1",
         EXTRA: "1",
       },

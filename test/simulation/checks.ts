@@ -2,6 +2,7 @@
 // afresh; the ledger is compared with the rows; objects are compared with what the table's metadata reaches.
 
 import type { Ingestion } from "../../lambdas/core/config.ts";
+import { parseIntake } from "../../lambdas/core/events.ts";
 import { parseMetadata } from "../../lambdas/core/iceberg/metadata.ts";
 import type { TableMetadata } from "../../lambdas/core/iceberg/types.ts";
 import { objectUri, type TableId, tableIdOf } from "../../lambdas/core/ids.ts";
@@ -23,12 +24,15 @@ export interface RestingState {
   readonly landing: Landing;
   readonly foreignRows: ReadonlyMap<string, readonly string[]>;
   readonly intakeLeft: number;
+  /** Bodies of messages that were received too often. */
+  readonly deadLetters: readonly string[];
 }
 
 export function checkRun(state: RestingState): string[] {
   const items = state.ledger.items();
   const problems: string[] = [];
   if (state.intakeLeft > 0) problems.push(`liveness: ${state.intakeLeft} messages are still in the intake queue`);
+  problems.push(...checkDeadLetters(state));
   for (const ingestion of INGESTIONS) {
     try {
       problems.push(...checkTable(state, items, ingestion).map((problem) => `${ingestion.id}: ${problem}`));
@@ -37,6 +41,14 @@ export function checkRun(state: RestingState): string[] {
     }
   }
   return problems;
+}
+
+/** Nothing ends among the dead letters but what kills whoever takes it up. */
+function checkDeadLetters({ deadLetters, landing }: RestingState): string[] {
+  const events = deadLetters.map(parseIntake).flatMap((intake) => (intake.kind === "events" ? intake.events : []));
+  return events
+    .filter(({ key, version }) => landing.versionOf(key, version.etag)?.kind !== "poison")
+    .map(({ key }) => `dead letter: ${key}`);
 }
 
 function checkTable(state: RestingState, items: readonly LedgerItem[], ingestion: Ingestion): string[] {

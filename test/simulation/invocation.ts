@@ -1,8 +1,11 @@
 // One invocation of a function, as Lambda runs it: it may crash at any await (its promises then never settle, no `finally` runs),
-// sleep like a zombie, and is gone for good when its lifetime is over. Every port it uses is wrapped: each call may fail before
-// its effect (Unavailable) or after it (its response is lost).
+// sleep like a zombie, and is gone for good when its lifetime is over. Its clock is its own. Every port it uses is wrapped: each call
+// may fail before its effect (Unavailable) or after it (its response is lost), a write may take effect when its caller has long given
+// it up or once more than it was answered, and a body may break off in the middle.
 
+import { uuidV7 } from "../../lambdas/adapters/system.ts";
 import { MoraineError } from "../../lambdas/core/errors.ts";
+import type { Clock, GetOutcome, ObjectStore, Random } from "../../lambdas/core/ports.ts";
 import type { World } from "./world.ts";
 
 export interface FaultRates {
@@ -12,17 +15,41 @@ export interface FaultRates {
   /** Per port call. */
   readonly before: number;
   readonly lost: number;
+  /** Per write: it arrives up to `lateMaxMs` later, alone or a second time. What one function sends late takes about as long. */
+  readonly late: number;
+  readonly lateMaxMs: number;
+  /** Per GET. */
+  readonly broken: number;
+  /** The clock of most invocations is off by less than this, and that of one in twenty by `skewMaxMs` at most. */
+  readonly skewMs: number;
+  readonly skewMaxMs: number;
 }
 
-export const NO_FAULTS: FaultRates = { crash: 0, zombie: 0, before: 0, lost: 0 };
+const LAG_JITTER_MS = 1_000;
+
+export const NO_FAULTS: FaultRates = {
+  crash: 0,
+  zombie: 0,
+  before: 0,
+  lost: 0,
+  late: 0,
+  lateMaxMs: LAG_JITTER_MS,
+  broken: 0,
+  skewMs: 0,
+  skewMaxMs: 0,
+};
 
 const LATENCY_MAX_MS = 40;
+const WRITES = /\.(write|remove|put|swap|create|sendIntake|hintCommit)$/;
 
 export class Invocation {
   readonly name: string;
   readonly #world: World;
   readonly #rates: () => FaultRates;
   readonly #endMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly #lagMs: number;
   #dead = false;
 
   constructor(world: World, name: string, lifetimeMs: number, rates: () => FaultRates) {
@@ -30,6 +57,21 @@ export class Invocation {
     this.name = name;
     this.#rates = rates;
     this.#endMs = world.now() + lifetimeMs;
+    this.#lagMs = world.upTo(rates().lateMaxMs - LAG_JITTER_MS);
+    const offMs = this.#offMs();
+    this.clock = { now: () => world.now() + offMs };
+    const bytes = () => Uint8Array.from({ length: 10 }, () => world.upTo(256));
+    this.random = {
+      uuid: () => uuidV7(this.clock.now(), bytes()),
+      fraction: () => world.random.fraction(),
+    };
+  }
+
+  #offMs(): number {
+    const { skewMs, skewMaxMs } = this.#rates();
+    if (skewMs === 0) return 0;
+    const maxMs = this.#world.chance(0.05) ? skewMaxMs : skewMs;
+    return this.#world.upTo(2 * maxMs) - maxMs;
   }
 
   get isDead(): boolean {
@@ -71,6 +113,13 @@ export class Invocation {
   async #call(name: string, effect: () => Promise<unknown>): Promise<unknown> {
     await this.pause(name);
     this.#failBefore(name);
+    if (WRITES.test(name) && this.#world.chance(this.#rates().late)) {
+      this.#arriveLate(name, effect);
+      if (this.#world.chance(0.5)) {
+        await this.pause(name);
+        throw new MoraineError("UnknownOutcome", "no answer", { call: name });
+      }
+    }
     this.#world.note(`${this.name} ${name}`);
     const result = await effect();
     if (this.#world.chance(this.#rates().lost)) {
@@ -82,6 +131,24 @@ export class Invocation {
     return result;
   }
 
+  /** Whoever sent it is not asked any more, alive or not. */
+  #arriveLate(name: string, effect: () => Promise<unknown>): void {
+    const world = this.#world;
+    world.at(world.now() + this.#lagMs + world.upTo(LAG_JITTER_MS), () => {
+      world.note(`${this.name} ${name} arrives late`);
+      effect().catch(() => undefined);
+    });
+  }
+
+  /** The store, with bodies that may break off. */
+  breaking(store: ObjectStore): ObjectStore {
+    const get: ObjectStore["get"] = async (uri, options) => {
+      const got = await store.get(uri, options);
+      return got.kind === "found" && this.#world.chance(this.#rates().broken) ? { ...got, body: brokenOff(got) } : got;
+    };
+    return new Proxy(store, { get: (target, property) => (property === "get" ? get : Reflect.get(target, property)) });
+  }
+
   async *#iterate(name: string, open: () => AsyncIterable<unknown>): AsyncIterable<unknown> {
     await this.pause(name);
     this.#failBefore(name);
@@ -91,4 +158,12 @@ export class Invocation {
   #failBefore(name: string): void {
     if (this.#world.chance(this.#rates().before)) throw new MoraineError("Unavailable", "refused", { call: name });
   }
+}
+
+async function* brokenOff({ body }: GetOutcome & { kind: "found" }): AsyncIterable<Uint8Array> {
+  for await (const chunk of body) {
+    yield chunk.slice(0, Math.floor(chunk.length / 2));
+    break;
+  }
+  throw new MoraineError("Unavailable", "an object's body broke off");
 }

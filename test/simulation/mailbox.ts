@@ -1,4 +1,5 @@
-// SQS as it may behave: messages come back after their visibility timeout, in any order, sometimes twice at once.
+// SQS as it may behave: messages come back after their visibility timeout, in any order, sometimes twice at once, and those that
+// were received too often are put aside.
 
 import type { World } from "./world.ts";
 
@@ -12,10 +13,14 @@ export interface Letter {
 export class Mailbox {
   readonly #world: World;
   readonly #letters = new Map<string, Letter>();
+  readonly #receivesMax: number;
+  /** Bodies of dead letters. */
+  readonly dead: string[] = [];
   #serial = 0;
 
-  constructor(world: World) {
+  constructor(world: World, receivesMax = Number.POSITIVE_INFINITY) {
     this.#world = world;
+    this.#receivesMax = receivesMax;
   }
 
   get size(): number {
@@ -31,9 +36,15 @@ export class Mailbox {
   receive(max: number, visibilityMs: number): Letter[] {
     const world = this.#world;
     const visible = [...this.#letters.values()].filter((letter) => letter.visibleAtMs <= world.now());
+    for (const { id, body } of visible.filter(({ receiveCount }) => receiveCount >= this.#receivesMax)) {
+      world.note(`dead letter ${id}`);
+      this.dead.push(body);
+      this.#letters.delete(id);
+    }
     const taken: Letter[] = [];
-    while (taken.length < max && visible.length > 0) {
-      const [letter] = visible.splice(world.upTo(visible.length), 1);
+    const alive = visible.filter(({ id }) => this.#letters.has(id));
+    while (taken.length < max && alive.length > 0) {
+      const [letter] = alive.splice(world.upTo(alive.length), 1);
       if (letter === undefined) break;
       letter.receiveCount++;
       letter.visibleAtMs = world.now() + (world.chance(0.03) ? 0 : visibilityMs);

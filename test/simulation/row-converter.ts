@@ -43,7 +43,12 @@ class RowConversion implements Conversion {
     this.#die = die;
   }
 
-  async add(source: Source, body: AsyncIterable<Uint8Array>): Promise<SourceFailure | undefined> {
+  /** A source without a body is one row, named as its object. */
+  async add(source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<SourceFailure | undefined> {
+    if (body === undefined) {
+      this.#added.push({ source, lines: [source.uri], bytes: 0 });
+      return undefined;
+    }
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();

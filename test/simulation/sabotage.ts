@@ -5,7 +5,7 @@ import { isKind } from "../../lambdas/core/errors.ts";
 import type { ObjectUri, Revision, TableName } from "../../lambdas/core/ids.ts";
 import { tableIdOf } from "../../lambdas/core/ids.ts";
 import type { Catalog, Ledger, LedgerItem, ObjectStore, TablePointer, WriteOutcome } from "../../lambdas/core/ports.ts";
-import { headKey, readHead } from "../../lambdas/core/records.ts";
+import { type BatchRecord, claimRevision, fileKey, headKey, readBatch, readHead } from "../../lambdas/core/records.ts";
 import { LEDGER_ID } from "./settings.ts";
 
 export const SABOTAGES = [
@@ -17,6 +17,7 @@ export const SABOTAGES = [
   "watermark",
   "unknown-outcome",
   "replace-deletes",
+  "ghosts",
 ] as const;
 
 export type Sabotage = (typeof SABOTAGES)[number];
@@ -60,7 +61,37 @@ export function saboteurOf(sabotage: Sabotage | undefined): Saboteur {
         ...HONEST,
         ledger: (real) => onWrite(real, isClaim, (item, expected) => real.write(withoutLoaded(item), expected)),
       };
+    case "ghosts":
+      return { ...HONEST, ledger: claimsStand };
   }
+}
+
+/** Every sealed batch that is listed is then found to hold its first file, also one that came back from the dead. */
+function claimsStand(real: Ledger): Ledger {
+  const claims = new Map<string, Revision[]>();
+  return override(real, {
+    async *list(...args: Parameters<Ledger["list"]>) {
+      claims.clear();
+      for await (const item of real.list(...args)) {
+        if (isSeal(item)) noteClaim(claims, readBatch(item));
+        yield item;
+      }
+    },
+    readMany: async (keys: Parameters<Ledger["readMany"]>[0]) => {
+      const items = await real.readMany(keys);
+      return items.map((item) => {
+        const revision = item && claims.get(item.key.partition)?.shift();
+        return revision === undefined ? item : { ...item, revision };
+      });
+    },
+  } as Partial<Ledger>);
+}
+
+function noteClaim(claims: Map<string, Revision[]>, { batch, staged }: BatchRecord): void {
+  const claimed = staged?.files[0]?.claimed;
+  if (claimed === undefined) return;
+  const { partition } = fileKey(claimed.ingestion, claimed.bucket, claimed.key);
+  claims.set(partition, [...(claims.get(partition) ?? []), claimRevision(batch)]);
 }
 
 type Write = (item: LedgerItem, expected: Revision | "absent") => Promise<WriteOutcome>;

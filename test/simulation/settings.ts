@@ -5,15 +5,16 @@ import type { Ingestion, OverwritePolicy } from "../../lambdas/core/config.ts";
 import { DEFAULT_DISCOVERY } from "../../lambdas/core/discovery/defaults.ts";
 import type { IngestionId } from "../../lambdas/core/ids.ts";
 import type { Settings } from "../../lambdas/core/settings.ts";
+import type { FaultRates } from "./invocation.ts";
 import { BUCKET } from "./landing.ts";
 
 export const LEDGER_ID = "sim";
 
-export const SETTINGS: Settings = {
+const SETTINGS: Settings = {
   ledgerId: LEDGER_ID,
   warehouseUri: "s3://warehouse/tables",
   leaseMs: 8_000,
-  functionLifetimeMs: 40_000,
+  functionLifetimeMs: 0,
   parallelism: 4,
   batchKeyBytesMax: 10_000,
   commitBatchesMax: 5,
@@ -30,6 +31,13 @@ export const SETTINGS: Settings = {
 /** How long an invocation can live: past its lease, and never as long as leftovers are kept. */
 export const INVOCATION_MS = 30_000;
 export const VISIBILITY_MS = 12_000;
+/** Production allows ten, of functions that do not crash at every tenth await. */
+export const RECEIVES_MAX = 60;
+
+/** Leftovers are kept for as long as whoever wrote them can live, its last requests are under way, and two clocks differ: as in production. */
+export function settingsUnder({ lateMaxMs, skewMaxMs }: FaultRates): Settings {
+  return { ...SETTINGS, functionLifetimeMs: INVOCATION_MS + lateMaxMs + 2 * skewMaxMs + 10_000 };
+}
 
 export const INGESTIONS: readonly Ingestion[] = [
   ingestionOf("rep", "replace"),

@@ -1,6 +1,6 @@
 // One simulated run from one seed: the real core on fake ports, with producers, several loaders and committers, a sweeper and
-// foreign writers, under crashes, zombies, lost responses and messages that come late, twice and out of order. Faults stop, the
-// system comes to rest, and the checkers look.
+// foreign writers, under crashes, zombies, lost responses, requests that arrive late, clocks that differ, bodies that break off and
+// messages that come late, twice and out of order. Faults stop, the system comes to rest, and the checkers look.
 
 import { type CommitContext, commitTable } from "../../lambdas/core/commit.ts";
 import { isKind } from "../../lambdas/core/errors.ts";
@@ -8,7 +8,8 @@ import { PointerCatalog } from "../../lambdas/core/iceberg/pointer-catalog.ts";
 import type { TableName } from "../../lambdas/core/ids.ts";
 import { load } from "../../lambdas/core/pipeline.ts";
 import { createRouter } from "../../lambdas/core/routing.ts";
-import { sweepTable } from "../../lambdas/core/sweep.ts";
+import type { Settings } from "../../lambdas/core/settings.ts";
+import { sweepTables } from "../../lambdas/core/sweep.ts";
 import { MemoryLedger } from "../fakes/memory-ledger.ts";
 import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import { MemoryPointer } from "../fakes/memory-pointer.ts";
@@ -20,7 +21,7 @@ import { Landing } from "./landing.ts";
 import { Mailbox } from "./mailbox.ts";
 import { RowConverter } from "./row-converter.ts";
 import { type Sabotage, type Saboteur, saboteurOf } from "./sabotage.ts";
-import { INGESTIONS, INVOCATION_MS, SETTINGS, VISIBILITY_MS } from "./settings.ts";
+import { INGESTIONS, INVOCATION_MS, RECEIVES_MAX, settingsUnder, VISIBILITY_MS } from "./settings.ts";
 import { World } from "./world.ts";
 
 export interface SimulationOptions {
@@ -61,17 +62,21 @@ class Simulation {
   readonly #landing: Landing;
   readonly #saboteur: Saboteur;
   readonly #faults: FaultRates;
+  readonly #settings: Settings;
+  /** Time a loader gives itself: with little of it, most of what it is given is never begun. */
+  readonly #patienceMs: number;
   readonly #foreignRows = new Map<string, string[]>();
   readonly #problems: string[] = [];
   #calm = false;
   #invocations = 0;
+  #sweeps = 0;
 
   constructor(seed: number, options: SimulationOptions) {
     this.#seed = seed;
     this.#world = new World(seed, { keepTrace: options.keepTrace ?? false });
     this.#store = new MemoryObjectStore(this.#world);
     this.#queues = new MemoryQueues(this.#world);
-    this.#intake = new Mailbox(this.#world);
+    this.#intake = new Mailbox(this.#world, RECEIVES_MAX);
     this.#hints = new Mailbox(this.#world);
     this.#landing = new Landing(this.#world, this.#store, (body) => this.#intake.post(body));
     this.#saboteur = saboteurOf(options.sabotage);
@@ -81,7 +86,14 @@ class Simulation {
       zombie: world.pick([0, 0.005, 0.02]),
       before: world.pick([0, 0.005, 0.02]),
       lost: world.pick([0, 0.01, 0.05]),
+      late: world.pick([0, 0, 0.02, 0.1]),
+      lateMaxMs: world.pick([6_000, 60_000]),
+      broken: world.pick([0, 0.01, 0.05]),
+      skewMs: world.pick([0, 2_000]),
+      skewMaxMs: world.pick([2_000, 30_000]),
     };
+    this.#settings = settingsUnder(this.#faults);
+    this.#patienceMs = world.pick([INVOCATION_MS / 2, INVOCATION_MS / 2, 2_000, 300]);
   }
 
   async play(): Promise<void> {
@@ -132,6 +144,7 @@ class Simulation {
         landing: this.#landing,
         foreignRows: this.#foreignRows,
         intakeLeft: this.#intake.size,
+        deadLetters: this.#intake.dead,
       }),
     );
   }
@@ -170,14 +183,15 @@ class Simulation {
     const world = this.#world;
     const rates = () => (this.#calm ? NO_FAULTS : this.#faults);
     const invocation = new Invocation(world, `${kind}${this.#invocations++}`, INVOCATION_MS, rates);
-    const store = invocation.wrap("store", this.#saboteur.store(this.#store), ["list"]);
+    const store = invocation.breaking(invocation.wrap("store", this.#saboteur.store(this.#store), ["list"]));
     const ledger = invocation.wrap("ledger", this.#saboteur.ledger(this.#ledger), ["list", "listIndex"]);
     const pointer = this.#saboteur.pointer(invocation.wrap("pointer", this.#pointer));
-    const honest = new PointerCatalog({ store, pointer, clock: world, random: world.random });
+    const { clock, random } = invocation;
+    const honest = new PointerCatalog({ store, pointer, clock, random });
     const catalog = this.#saboteur.catalog(honest, this.#ledger);
     const queues = invocation.wrap("queues", this.#queues);
     const converter = new RowConverter(() => invocation.die("a poison file"));
-    return { clock: world, random: world.random, store, ledger, catalog, queues, converter };
+    return { clock, random, store, ledger, catalog, queues, converter };
   }
 
   async #loader(): Promise<void> {
@@ -188,9 +202,9 @@ class Simulation {
     const ports = this.#invocation("load");
     const context = {
       ports,
-      settings: SETTINGS,
+      settings: this.#settings,
       route: createRouter(INGESTIONS),
-      deadlineMs: world.now() + INVOCATION_MS / 2,
+      deadlineMs: ports.clock.now() + this.#patienceMs,
     };
     const report = await load(context, letters);
     for (const error of report.errors) this.#notice(error);
@@ -209,19 +223,20 @@ class Simulation {
         this.#hints.acknowledge(letter.id);
         continue;
       }
-      const context: CommitContext = {
-        ports: this.#invocation("commit"),
-        settings: SETTINGS,
-        deadlineMs: world.now() + INVOCATION_MS / 2,
-      };
+      const ports = this.#invocation("commit");
+      const deadlineMs = ports.clock.now() + INVOCATION_MS / 2;
+      const context: CommitContext = { ports, settings: this.#settings, deadlineMs };
       const report = await commitTable(context, JSON.parse(letter.body) as TableName);
       if (!report.more) this.#hints.acknowledge(letter.id);
     }
   }
 
   async #sweeper(): Promise<void> {
-    for (const name of TABLES)
-      await sweepTable(this.#invocation("sweep"), SETTINGS, name).catch((error) => this.#notice(error));
+    const ports = this.#invocation("sweep");
+    const deadlineMs = ports.clock.now() + INVOCATION_MS / 2;
+    const context = { ports, settings: this.#settings, deadlineMs, turn: this.#sweeps++ };
+    const reports = await sweepTables(context, TABLES);
+    for (const error of reports.flatMap(({ errors }) => errors)) this.#notice(error);
   }
 
   async #foreigner(): Promise<void> {

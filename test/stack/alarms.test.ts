@@ -39,7 +39,7 @@ test("a table that disagrees with its ledger raises an alarm on the metric the f
     const { Variables } = (Properties["Environment"] ?? {}) as { Variables?: Record<string, Json> };
     return Variables?.["POWERTOOLS_SERVICE_NAME"] ?? [];
   });
-  expect(services).toHaveLength(3);
+  expect(services).toHaveLength(4);
   for (const Value of services) expect(alarm?.Properties["Dimensions"]).toEqual([{ Name: "service", Value }]);
 });
 

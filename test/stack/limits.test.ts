@@ -12,14 +12,16 @@ beforeAll(async () => {
 
 const queue = (id: string) => only(stack, "AWS::SQS::Queue", id);
 const fn = (id: string) => only(stack, "AWS::Lambda::Function", id);
-const source = (id: string) => only(stack, "AWS::Lambda::EventSourceMapping", id);
+const source = (functionId: string, queueId: string) =>
+  only(stack, "AWS::Lambda::EventSourceMapping", `${functionId}FunctionSqsEventSourceMoraine${queueId}`);
 
 describe.each([
   ["IntakeQueue", "LoadCode", "IntakeDeadLetters"],
+  ["IntakeBackfill", "LoadCode", "IntakeDeadLetters"],
   ["CommitQueue", "CommitCode", "CommitQueueDeadLetters"],
 ])("%s", (queueId, functionId, deadLettersId) => {
   test("a message does not come back while its function may still work on it", () => {
-    const window = Number(source(functionId).Properties["MaximumBatchingWindowInSeconds"] ?? 0);
+    const window = Number(source(functionId, queueId).Properties["MaximumBatchingWindowInSeconds"] ?? 0);
     const least = 6 * numberOf(fn(functionId), "Timeout") + window;
     expect(numberOf(queue(queueId), "VisibilityTimeout")).toBeGreaterThanOrEqual(least);
   });
@@ -38,7 +40,7 @@ describe.each([
   });
 
   test("one bad message does not bring its whole batch back", () => {
-    expect(source(functionId).Properties["FunctionResponseTypes"]).toEqual(["ReportBatchItemFailures"]);
+    expect(source(functionId, queueId).Properties["FunctionResponseTypes"]).toEqual(["ReportBatchItemFailures"]);
   });
 });
 
@@ -80,5 +82,24 @@ test("a commit hint's deduplication of five minutes is never mistaken for a comm
 
 test("a batch of a thousand notifications fits Lambda's payload of 6 MB", () => {
   const notificationBytes = 2048;
-  expect(numberOf(source("LoadCode"), "BatchSize") * notificationBytes).toBeLessThan(6 * 1024 * 1024);
+  expect(numberOf(source("LoadCode", "IntakeQueue"), "BatchSize") * notificationBytes).toBeLessThan(6 * 1024 * 1024);
+});
+
+test("a backfill leaves most of the load function's concurrency to live events", () => {
+  const concurrency = (queueId: string) =>
+    (source("LoadCode", queueId).Properties["ScalingConfig"] as { MaximumConcurrency: number }).MaximumConcurrency;
+  expect(concurrency("IntakeBackfill") * 4).toBeLessThanOrEqual(concurrency("IntakeQueue"));
+});
+
+test("what one invocation receives of a backfill is about one batch, and fits Lambda's payload of 6 MB", () => {
+  const size = numberOf(source("LoadCode", "IntakeBackfill"), "BatchSize");
+  expect(size * LIMITS.backfillEventsPerMessage).toBeLessThanOrEqual(1000);
+  expect(size * 256 * 1024).toBeLessThan(6 * 1024 * 1024);
+});
+
+test("the state machine waits longer for a step than the function may take", () => {
+  const definition = JSON.stringify(only(stack, "AWS::StepFunctions::StateMachine", "Discovery").Properties);
+  const timeouts = [...definition.matchAll(/TimeoutSeconds\\":(\d+)/g)].map(([, seconds]) => Number(seconds));
+  expect(timeouts.length).toBeGreaterThan(4);
+  for (const timeout of timeouts) expect(timeout).toBeGreaterThan(numberOf(fn("DiscoveryCode"), "Timeout"));
 });

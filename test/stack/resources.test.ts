@@ -85,7 +85,7 @@ test("a mistake on the ledger can be undone", () => {
 
 test("a stack made again has another ledger id: the id is the ledger table's own name", () => {
   const table = stack.resources("AWS::DynamoDB::Table")[0]?.[0];
-  for (const name of ["LoadCode", "CommitCode", "SweepCode"]) {
+  for (const name of ["LoadCode", "CommitCode", "SweepCode", "DiscoveryCode"]) {
     const { Variables } = only(stack, "AWS::Lambda::Function", name).Properties["Environment"] as {
       Variables: Record<string, Json>;
     };

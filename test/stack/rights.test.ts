@@ -13,7 +13,8 @@ beforeAll(async () => {
   stack = await synthesize();
 });
 
-const FUNCTIONS = ["Load", "Commit", "Sweep"] as const;
+const FUNCTIONS = ["Load", "Commit", "Sweep", "Discovery"] as const;
+const WITH_CATALOG: readonly string[] = ["Load", "Commit", "Sweep"];
 
 function statements(name: string): readonly Statement[] {
   const { Properties } = only(stack, "AWS::IAM::Policy", `${name}Code`);
@@ -63,11 +64,10 @@ describe.each(FUNCTIONS)("%s", (name) => {
 
   test("the catalog is open for the configured tables and no others", () => {
     const tables = where(name, "glue:GetTable").filter((arn) => arn.includes(":table/"));
-    expect(tables.map((arn) => arn.replace(/.*:table\//, "")).toSorted()).toEqual([
-      "audit/cloudtrail",
-      "sales/orders",
-      "web/clicks",
-    ]);
+    const configured = ["audit/cloudtrail", "sales/orders", "web/clicks"];
+    expect(tables.map((arn) => arn.replace(/.*:table\//, "")).toSorted()).toEqual(
+      WITH_CATALOG.includes(name) ? configured : [],
+    );
     expect(where(name, "glue:DeleteTable")).toEqual([]);
   });
 
@@ -94,8 +94,8 @@ test("load reads landing objects below the ingestions' prefixes only", () => {
   ]);
 });
 
-test("commit and sweep read no landing object", () => {
-  for (const name of ["Commit", "Sweep"]) {
+test("commit, sweep and discovery read no landing object", () => {
+  for (const name of ["Commit", "Sweep", "Discovery"]) {
     expect(where(name, "s3:GetObject").filter((resource) => resource.startsWith("<Landing"))).toEqual([]);
   }
 });
@@ -114,8 +114,25 @@ test("only load creates tables, and the sweeper cannot change one", () => {
   expect(where("Sweep", "s3:PutObject")).toEqual([]);
 });
 
+test("load and sweep can send events anew, and only to our queues", () => {
+  for (const name of ["Load", "Sweep"]) {
+    const queues = where(name, "sqs:SendMessage");
+    expect(queues.map((queue) => queue.replace(/Queue[0-9A-F]+>$/, ">")).toSorted()).toEqual(["<Commit>", "<Intake>"]);
+  }
+});
+
 test("a deleted object is answered with 404, not with access denied", () => {
   const listed = where("Load", "s3:ListBucket");
   expect(listed.some((resource) => resource.startsWith("<Landing"))).toBe(true);
   expect(listed.some((resource) => resource.startsWith("<Warehouse"))).toBe(true);
+});
+
+test("discovery lists landing buckets, writes below its own folder and sends to the backfill queue alone", () => {
+  expect(where("Discovery", "s3:ListBucket").some((resource) => resource.startsWith("<Landing"))).toBe(true);
+  for (const action of ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]) {
+    for (const resource of where("Discovery", action)) expect(resource).toMatch(/^<Warehouse[^>]+>\/_moraine\/\*$/);
+  }
+  const [queue = "", ...others] = where("Discovery", "sqs:SendMessage");
+  expect(queue).toMatch(/^<IntakeBackfill/);
+  expect(others).toEqual([]);
 });

@@ -108,7 +108,7 @@ describe("packages", () => {
     const { config } = parseConfig(readExample("moraine.yaml"), "moraine.yaml");
     if (config === undefined) throw new Error("moraine.yaml is not valid");
     const [first, second] = await Promise.all([bundleHandlers(config), bundleHandlers(config)]);
-    for (const name of ["load", "commit", "sweep"] as const) {
+    for (const name of ["load", "commit", "sweep", "discover"] as const) {
       for (const file of readdirSync(first[name])) {
         expect(readFileSync(join(second[name], file))).toEqual(readFileSync(join(first[name], file)));
       }
@@ -117,7 +117,7 @@ describe("packages", () => {
 
   test("hold the handler, its map and the configuration, and nothing native", () => {
     const folders = codeFolders(stack);
-    expect(folders).toHaveLength(3);
+    expect(folders).toHaveLength(4);
     for (const folder of folders) {
       expect(readdirSync(folder).toSorted()).toEqual(["index.js", "index.js.map", CONFIG_ASSET, "package.json"]);
       expect(statSync(join(folder, "index.js")).size).toBeLessThan(5 * 1024 * 1024);

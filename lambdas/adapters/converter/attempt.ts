@@ -8,11 +8,13 @@ import type { Session } from "./engine.ts";
 import { FILE_COLUMN, type FormatReader, type ReaderContext, type SpooledSource } from "./format.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { NULL_IN } from "./strict-cast.ts";
+import { listen, tellingRows } from "./tally.ts";
 import { type CopiedFile, type WriteTarget, writeDataFiles } from "./write.ts";
 
-/** Many small sources go through a table, which is cheaper than reading them again to count their rows. */
-const STAGE = "moraine_stage";
-const STAGED_BYTES_MAX = 128 * 1024 * 1024;
+/** Sources that fit in memory as rows are counted on their way; larger ones are read again to count them. */
+const TOLD_BYTES_MAX = 128 * 1024 * 1024;
+/** Lineage that comes of the source and not of its rows. */
+const JOINED: ReadonlySet<string> = new Set([LINEAGE_FILE_PATH, LINEAGE_FILE_MODIFIED_AT]);
 
 export interface Attempt {
   readonly target: WriteTarget;
@@ -35,22 +37,20 @@ export async function attempt(
   const target = { session, directory, schema, spec, targetFileSizeBytes: job.targetFileSizeBytes, inputBytes };
   const selects = schema.fields.length === 0 ? [] : await reader.selects(sources, schema);
   if (selects.length === 0) return { target, files: [], sources, counts: new Map() };
-  const rows = rowsOf(selects, sources, schema, job.ingestedAtMs);
+  const joined = reader.fillsLineage !== true && schema.fields.some(({ name }) => JOINED.has(name));
+  const rows = rowsOf(selects, joined ? sources : undefined, schema, job.ingestedAtMs);
   const columns = schema.fields.map(({ name }) => ident(name)).join(", ");
-  const staged = sources.length > 1 && inputBytes <= STAGED_BYTES_MAX && !hasPath(schema);
+  const telling = sources.length > 1 && inputBytes <= TOLD_BYTES_MAX && !hasPath(schema);
   try {
-    if (staged) await session.run(`CREATE OR REPLACE TEMP TABLE ${STAGE} AS ${rows}`);
-    const files = await writeDataFiles(target, `SELECT ${columns} FROM ${staged ? STAGE : `(${rows})`}`);
+    const select = telling ? tellingRows(directory, rows, columns, FILE_COLUMN) : `SELECT ${columns} FROM (${rows})`;
+    const { result: files, counts: told } = await listen(directory, () => writeDataFiles(target, select));
     const total = files.reduce((sum, { records }) => sum + records, 0);
-    const counts = await countRows(session, staged ? STAGE : `(${rows})`, sources, files, schema, total);
+    const counts = telling ? told : await countRows(session, `(${rows})`, sources, files, schema, total);
     assert(sumOf(counts.values()) === total, "rows of the sources are the rows of the files");
     return { target, files, sources, counts };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
-  } finally {
-    // The table is gone by itself when the instance is.
-    if (staged) await session.run(`DROP TABLE IF EXISTS ${STAGE}`).catch(() => undefined);
   }
 }
 
@@ -58,34 +58,28 @@ function hasPath(schema: Schema): boolean {
   return schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH);
 }
 
-/** All rows: the schema's columns with lineage filled in and required columns checked, then FILE_COLUMN. */
+/** All rows: the schema's columns with lineage filled in (of `joined`) and required columns checked, then FILE_COLUMN. */
 function rowsOf(
   selects: readonly string[],
-  sources: readonly SpooledSource[],
+  joined: readonly SpooledSource[] | undefined,
   schema: Schema,
   ingestedAtMs: number,
 ): string {
-  const columns = schema.fields.map((field) => `${columnValue(field, ingestedAtMs)} AS ${ident(field.name)}`);
-  const rows = sources.map(({ source, path }) => {
-    return `(${literal(path)}, ${literal(source.uri)}, make_timestamptz(${Math.trunc(source.lastModifiedMs) * 1000}))`;
-  });
+  const lineage = joined === undefined ? "r" : "s";
+  const columns = schema.fields.map((field) => `${columnValue(field, lineage, ingestedAtMs)} AS ${ident(field.name)}`);
   const from = `(${selects.join(" UNION ALL ")}) AS r`;
   columns.push(`r.${FILE_COLUMN}`);
-  const wanted = schema.fields.some(({ name }) => name === LINEAGE_FILE_PATH || name === LINEAGE_FILE_MODIFIED_AT);
-  if (!wanted) return `SELECT ${columns.join(", ")} FROM ${from}`;
-  const join = `JOIN (VALUES ${rows.join(", ")}) AS s(path, uri, modified) ON r.${FILE_COLUMN} = s.path`;
+  if (joined === undefined) return `SELECT ${columns.join(", ")} FROM ${from}`;
+  const rows = joined.map(({ source, path }) => {
+    return `(${literal(path)}, ${literal(source.uri)}, make_timestamptz(${Math.trunc(source.lastModifiedMs) * 1000}))`;
+  });
+  const join = `JOIN (VALUES ${rows.join(", ")}) AS s(path, ${LINEAGE_FILE_PATH}, ${LINEAGE_FILE_MODIFIED_AT}) ON r.${FILE_COLUMN} = s.path`;
   return `SELECT ${columns.join(", ")} FROM ${from} ${join}`;
 }
 
-function columnValue(field: NestedField, ingestedAtMs: number): string {
-  switch (field.name) {
-    case LINEAGE_FILE_PATH:
-      return "s.uri";
-    case LINEAGE_FILE_MODIFIED_AT:
-      return "s.modified";
-    case LINEAGE_INGESTED_AT:
-      return `make_timestamptz(${Math.trunc(ingestedAtMs) * 1000})`;
-  }
+function columnValue(field: NestedField, lineage: "r" | "s", ingestedAtMs: number): string {
+  if (field.name === LINEAGE_INGESTED_AT) return `make_timestamptz(${Math.trunc(ingestedAtMs) * 1000})`;
+  if (JOINED.has(field.name)) return `${lineage}.${field.name}`;
   const column = `r.${ident(field.name)}`;
   if (!field.required) return column;
   const refused = `error(${literal(NULL_IN + Buffer.from(field.name).toString("hex"))})`;

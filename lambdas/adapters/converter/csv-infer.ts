@@ -18,11 +18,14 @@ const CANDIDATES: readonly PrimitiveType[] = [
 ];
 const SAMPLE_ROWS = 4096;
 
+/** Of these a text that is written like one is one. (A cast to 38 digits takes 5 µs.) */
+const TOLD_BY_SHAPE: ReadonlySet<PrimitiveType> = new Set(["boolean", "decimal(38, 0)"]);
+
 // Leading zeros are identifiers (postal codes, article numbers): such a column stays text.
 const SHAPES: Readonly<Record<string, string>> = {
   boolean: "(?i)true|false",
   long: "[+-]?(0|[1-9][0-9]*)",
-  "decimal(38, 0)": "[+-]?(0|[1-9][0-9]*)",
+  "decimal(38, 0)": "[+-]?(0|[1-9][0-9]{0,37})",
   double: "[+-]?(0|[1-9][0-9]*)?(\\.[0-9]*)?([eE][+-]?[0-9]+)?|(?i)nan|[+-]?inf(inity)?",
   date: "[0-9]{4}-[0-9]{2}-[0-9]{2}",
   timestamp: "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?",
@@ -30,15 +33,16 @@ const SHAPES: Readonly<Record<string, string>> = {
     "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)? ?([zZ]|[+-][0-9]{2}(:?[0-9]{2})?| UTC)",
 };
 
-/** True where a text is not written the way this type is. */
+/** True where a text is not written the way this type is. Most are told by their shape, and only the others are cast. */
 function unlike(text: string, type: PrimitiveType, formats: TextFormats): string {
   const formatted = type === "date" ? formats.date : type.startsWith("timestamp") ? formats.timestamp : undefined;
-  const refused = misfits(text, type, formats);
+  const refused = TOLD_BY_SHAPE.has(type) ? "false" : misfits(text, type, formats);
   if (formatted !== undefined) return refused;
-  const shape = `NOT regexp_full_match(${text}, ${literal(SHAPES[type] as string)})`;
+  const shape = `regexp_full_match(${text}, ${literal(SHAPES[type] as string)})`;
   // A double keeps 15 digits of every whole number; longer ones would be rounded without a word.
-  const rounded = `OR (strlen(${text}) > 15 AND regexp_full_match(${text}, '[+-]?[0-9]{16,}'))`;
-  return `(${text} IS NOT NULL AND (${shape} ${type === "double" ? rounded : ""} OR ${refused}))`;
+  const rounded = `strlen(${text}) > 15 AND regexp_full_match(${text}, '[+-]?[0-9]{16,}')`;
+  const otherwise = type === "double" ? `(${rounded}) OR ${refused}` : refused;
+  return `(CASE WHEN ${text} IS NULL THEN false WHEN ${shape} THEN ${otherwise} ELSE true END)`;
 }
 
 function candidatesOf(formats: TextFormats): readonly PrimitiveType[] {

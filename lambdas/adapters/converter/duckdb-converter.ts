@@ -27,11 +27,13 @@ import { isolate } from "./isolate.ts";
 import { JsonReader } from "./json.ts";
 import { SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json-seed.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { ObjectReader } from "./objects.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
 import { Slots } from "./slots.ts";
 import { DiskBudget, SMALL_BYTES, spool } from "./spool.ts";
 import { SpoolError } from "./spool-error.ts";
+import { registerTally } from "./tally.ts";
 import { draftField } from "./types.ts";
 import { ownDirectory } from "./work-dir.ts";
 import { describeFiles } from "./write.ts";
@@ -43,7 +45,10 @@ export class DuckDbConverter implements Converter {
 
   constructor(options: EngineOptions) {
     this.#options = { ...options, workDir: ownDirectory(options.workDir) };
-    this.#engine = new Engine(this.#options, registerTransform);
+    this.#engine = new Engine(this.#options, (connection) => {
+      registerTransform(connection);
+      registerTally(connection);
+    });
     this.#slots = new Slots(`${this.#options.workDir}/slots`);
   }
 
@@ -74,8 +79,12 @@ class DuckDbConversion implements Conversion {
     this.#disk = new DiskBudget(diskBytesMax);
   }
 
-  async add(source: Source, body: AsyncIterable<Uint8Array>): Promise<SourceFailure | undefined> {
+  async add(source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<SourceFailure | undefined> {
     const { job, directory } = this.#context;
+    if (body === undefined) {
+      const unread = { bytesRead: 0, sizeBytes: 0, lastByte: undefined, roomBytes: 0 };
+      return this.#admit({ ...unread, source, path: `${directory}/${source.index}` }, Buffer.alloc(0));
+    }
     const small = source.sizeBytes <= SMALL_BYTES;
     const path = small ? this.#slots.take() : `${directory}/${source.index}`;
     if (small) this.#taken.push(path);
@@ -84,16 +93,13 @@ class DuckDbConversion implements Conversion {
       const spooled = await spool(body, source.sizeBytes, {
         path,
         name: source.uri,
-        compression: job.compression,
+        compression: job.format.type === "binary" ? "none" : job.compression,
         encoding: encodingOf(job),
         disk: this.#disk,
         roomBytes,
       });
       const { head, ...facts } = spooled;
-      const added = { ...facts, source, path };
-      const refused = await this.#reader.admit(added, head);
-      if (refused === undefined) this.#sources.push(added);
-      return refused;
+      return await this.#admit({ ...facts, source, path }, head);
     } catch (error) {
       if (!small) await rm(path, { force: true });
       if (!(error instanceof SpoolError)) throw error;
@@ -138,6 +144,12 @@ class DuckDbConversion implements Conversion {
     this.#context.session.close();
     await rm(this.#context.directory, { recursive: true, force: true });
     this.#slots.giveBack(this.#taken.splice(0));
+  }
+
+  async #admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
+    const refused = await this.#reader.admit(source, head);
+    if (refused === undefined) this.#sources.push(source);
+    return refused;
   }
 
   /**
@@ -204,6 +216,9 @@ function readerOf(context: ReaderContext): FormatReader {
       return new JsonReader(context, { lines: false, recordsPath: format.recordsPath });
     case "parquet":
       return new ParquetReader(context);
+    case "metadata":
+    case "binary":
+      return new ObjectReader(context, format);
   }
 }
 
@@ -213,6 +228,8 @@ function encodingOf(job: ConversionJob): "utf-8" | "utf-16" | "latin-1" | "binar
     case "tsv":
       return job.format.encoding;
     case "parquet":
+    case "metadata":
+    case "binary":
       return "binary";
     default:
       return "utf-8";

@@ -23,11 +23,13 @@ export interface ReaderContext {
 export const FILE_COLUMN = "__moraine_file";
 
 export interface FormatReader {
+  /** `selects` fill `_file_path` and `_file_modified_at` too. A join, which they come from otherwise, may hold all rows in memory. */
+  readonly fillsLineage?: boolean;
   /** Looks at the first bytes (`head`). A returned failure concerns this source alone. */
   admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined>;
   inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection>;
   /**
-   * Queries that together give all rows: the schema's columns by name and type (lineage columns null), then FILE_COLUMN. A value that
+   * Queries that together give all rows: the schema's columns by name and type (lineage columns as `fillsLineage` says, or null), then FILE_COLUMN. A value that
    * does not fit raises an error. Sources without rows need not appear.
    */
   selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]>;

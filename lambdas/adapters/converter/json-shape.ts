@@ -63,6 +63,7 @@ export function emptyShape(): Shape {
 const DEPTH_MAX = 32;
 const INT_MAX = 2_147_483_647;
 const FLOAT_MAX = 3.4028234663852886e38;
+const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?( ?(?:Z|z|[+-]\d\d(?::?\d\d)?))?)?$/;
 
 /** Reads records into one shape. Throws on what is no JSON object text (DuckDB lets a comma before a brace pass). */
@@ -270,12 +271,17 @@ function numberBits(text: string): number {
   return /^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/.test(text) ? TEXT.number : 0;
 }
 
+/** None: there is no such month. */
+function daysOf(year: number, month: number): number {
+  if (month !== 2) return MONTH_DAYS[month - 1] ?? 0;
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+}
+
 function timeBits(text: string): number {
   const match = TIMESTAMP.exec(text);
   if (match === null) return 0;
   const [, year, month, day, hour, minute, second = "0", zone] = match;
-  const days = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
-  if (Number(month) < 1 || Number(month) > 12 || Number(day) < 1 || Number(day) > days || year === "0000") return 0;
+  if (year === "0000" || Number(day) < 1 || Number(day) > daysOf(Number(year), Number(month))) return 0;
   if (hour === undefined) return TEXT.date;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return 0;
   return zone === undefined ? TEXT.timestamp : TEXT.timestamptz;

@@ -130,8 +130,12 @@ export class JsonReader implements FormatReader {
     fail: (index: number, ...problem: Problem) => void,
   ): Promise<void> {
     const byPath = new Map(sources.map((source) => [source.path, source.source.index]));
+    // Every text that comes over costs 3 µs, a path as much as a record; of an ENUM only its place comes.
+    const file = `CAST(file AS ENUM (${[...byPath.keys()].map(literal).join(", ")}))`;
     for (const query of this.#files.records(sources)) {
-      for await (const rows of this.#context.session.stream(query)) {
+      for await (const rows of this.#context.session.stream(
+        `SELECT record, ${file} FROM (${query}) AS t(record, file)`,
+      )) {
         for (const [record, path] of rows as [string | null, string][]) {
           const index = byPath.get(path) ?? -1;
           const problem = readRecord(reader, record, index);

@@ -33,6 +33,8 @@ export interface CopiedFile {
 }
 
 const ROW_GROUP_ROWS = 122_880;
+/** With long values the rows above would be more than memory holds: a gigabyte of files of 1 MiB takes 300 MB so. */
+const BINARY_GROUP_BYTES = 32 * 1024 * 1024;
 /** A partition this much larger than the target is written again in parts: COPY cannot both partition and split. */
 const OVERSIZE = 1.5;
 
@@ -78,6 +80,7 @@ async function copy(
     "COMPRESSION zstd",
     "COMPRESSION_LEVEL 3",
     `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}`,
+    ...rowGroupBytes(target),
     "RETURN_STATS",
     `FIELD_IDS ${fieldIds(target.schema.fields)}`,
     ...options,
@@ -92,6 +95,11 @@ async function copy(
       columns: new Map(entriesOf(row["column_statistics"]).map(([name, map]) => [String(name), textMap(map)])),
     }))
     .filter(({ records }) => records > 0);
+}
+
+function rowGroupBytes({ schema, targetFileSizeBytes }: WriteTarget): string[] {
+  const binary = schema.fields.some(({ type }) => type === "binary");
+  return binary ? [`ROW_GROUP_SIZE_BYTES ${Math.min(BINARY_GROUP_BYTES, targetFileSizeBytes)}`] : [];
 }
 
 function entriesOf(value: DuckDBValue | undefined): [DuckDBValue, DuckDBValue][] {

@@ -7,13 +7,18 @@ import { formatIntake, isFolderMarker, type ObjectEvent } from "../events.ts";
 import type { Clock, EventSink, Ledger, ListedObject } from "../ports.ts";
 import type { Router } from "../routing.ts";
 import { brokenBy } from "./assumptions.ts";
+import { inTurn, type KnownFiles, type KnownFilesCaches } from "./known-files.ts";
 import type { Assumptions, Counts, RunInput } from "./model.ts";
 import { scopeFilter } from "./scope.ts";
-import type { KnownFiles } from "./seen.ts";
 import { type Judged, judge, type Verdict } from "./verdict.ts";
 
 export interface CheckContext {
-  readonly ports: { readonly ledger: Ledger; readonly clock: Clock; readonly events: EventSink };
+  readonly ports: {
+    readonly ledger: Ledger;
+    readonly clock: Clock;
+    readonly events: EventSink;
+    readonly caches?: KnownFilesCaches;
+  };
   readonly ingestion: Ingestion;
   readonly route: Router;
   readonly input: RunInput;
@@ -26,7 +31,7 @@ export interface CheckContext {
 export interface Checked {
   /** All of `Counts` that checking knows. */
   readonly counts: Partial<Counts>;
-  /** Objects whose fate the ledger confirmed (or the seen manifest did), in order: what the next run need not ask about. */
+  /** Objects whose fate the ledger confirmed (or the seen manifest or cache did), in order: what the next run need not ask about. */
   readonly confirmed: readonly ListedObject[];
   /** What has to be sent; with a dry run: what would be. */
   readonly events: readonly ObjectEvent[];
@@ -56,16 +61,18 @@ export async function checkObjects(context: CheckContext, objects: readonly List
   return { counts, confirmed: of("confirmed"), events: sent.map((object) => eventOf(context, object)) };
 }
 
-/** What was seen is confirmed; the ledger is asked about the rest. */
+/** What was seen is confirmed; the ledger is asked about the rest, and what it confirms is told to whoever shares the cache. */
 async function verdictsOn(context: CheckContext, objects: readonly ListedObject[]): Promise<Judged> {
   const { input, seen, ports, ingestion } = context;
-  const found = input.checkAll || seen === undefined || objects.length === 0 ? [] : await seen.has(objects);
+  const cache = ports.caches?.(ingestion.id, ingestion.source.bucket);
+  const found = input.checkAll || objects.length === 0 ? [] : await inTurn(seen, cache).has(objects);
   const unseen = objects.filter((_, index) => found[index] !== true);
   const judged = await judge(
     ports,
     ingestion,
     unseen.map((object) => eventOf(context, object)),
   );
+  if (!input.dryRun) await cache?.add(unseen.filter((_, index) => judged.verdicts[index] === "confirmed"));
   const next = judged.verdicts.values();
   const verdicts = objects.map((_, index) => (found[index] === true ? "confirmed" : (next.next().value as Verdict)));
   return { verdicts, reads: judged.reads };

@@ -3,11 +3,13 @@
 
 import type { Ingestion } from "../config.ts";
 import type { ObjectUri } from "../ids.ts";
+import type { LedgerItem } from "../ports.ts";
 import { DISCOVERY_DEFAULTS } from "./defaults.ts";
 import { compareUtf8 } from "./key-order.ts";
 import type { CursorRecord, RunInput, RunRecord, ShardRecord } from "./model.ts";
 import { listingOf } from "./run-assumptions.ts";
 import type { StoredPlan } from "./run-plan.ts";
+import { readCursor } from "./run-records.ts";
 import { joinTails } from "./tail.ts";
 
 export interface CursorFacts {
@@ -17,6 +19,17 @@ export interface CursorFacts {
   readonly records: readonly ShardRecord[];
   readonly seen?: ObjectUri;
   readonly nowMs: number;
+}
+
+/** Where an ingestion's files are and which of them are its own. */
+export function sourceOf({ source }: Ingestion): string {
+  return JSON.stringify([source.bucket, source.prefix, source.include, source.exclude]);
+}
+
+/** What earlier runs left, unless the ingestion has looked elsewhere since: then keys behind a cursor would be passed over unseen. */
+export function cursorFor(ingestion: Ingestion, item: LedgerItem | undefined): CursorRecord | undefined {
+  const cursor = item && readCursor(item);
+  return cursor?.source === sourceOf(ingestion) ? cursor : undefined;
 }
 
 export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts): CursorRecord {
@@ -31,6 +44,7 @@ export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts)
     ...(inventoryAtMs === undefined ? {} : { inventoryAtMs }),
     ...(seen === undefined ? {} : { seen }),
     ingestion: run.ingestion,
+    source: sourceOf(facts.ingestion),
     updatedAtMs: nowMs,
   };
 }

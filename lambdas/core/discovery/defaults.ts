@@ -15,6 +15,9 @@ export const DISCOVERY_DEFAULTS = {
   inventoryAgeMaxMs: 48 * HOUR_MS,
 } as const;
 
+/** Below the warehouse; `<folder>/<ledger id>/runs/<run id>/` and `…/seen/<ingestion>/`. */
+export const DISCOVERY_FOLDER = "_moraine";
+
 export const DEFAULT_DISCOVERY: Discovery = {
   events: true,
   listing: { strategy: "full" },

@@ -9,6 +9,7 @@ import { type CheckContext, checkObjects, sendEvents } from "./check.ts";
 import { isFiltered, lookbackKeysOf } from "./cursor.ts";
 import { readInventory } from "./inventory.ts";
 import { compareUtf8 } from "./key-order.ts";
+import type { KnownFilesCaches } from "./known-files.ts";
 import { RangeLister } from "./lister.ts";
 import type { Counts, Shard, ShardRecord } from "./model.ts";
 import { newRecord } from "./rounds.ts";
@@ -29,6 +30,8 @@ export interface DiscoveryPorts {
   readonly store: ObjectStore;
   readonly lister: BucketLister;
   readonly events: EventSink;
+  /** Absent: no cache is configured. */
+  readonly caches?: KnownFilesCaches;
 }
 
 export interface ShardTask {

@@ -245,6 +245,8 @@ export interface RunReport extends Counts {
 /** What a run leaves for the next one of the same ingestion. */
 export interface CursorRecord {
   readonly ingestion: IngestionId;
+  /** What it speaks of (`sourceOf`): under another bucket, prefix or choice of files it means nothing. */
+  readonly source: string;
   /** Last key seen, and the key to start behind so that the look-back is listed again. */
   readonly lexical?: { readonly last: string; readonly tail: Tail };
   /** Start of the last successful run that listed everything in scope. */

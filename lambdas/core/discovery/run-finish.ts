@@ -5,14 +5,14 @@ import { assert, MoraineError } from "../errors.ts";
 import type { ObjectUri, Revision } from "../ids.ts";
 import { writeItem } from "../ledger-writes.ts";
 import { addCounts } from "./counts.ts";
-import { type CursorFacts, isFiltered, nextCursor } from "./cursor.ts";
+import { type CursorFacts, cursorFor, isFiltered, nextCursor } from "./cursor.ts";
 import type { CursorRecord, RunRecord, RunReport, ShardRecord } from "./model.ts";
 import { reportOf } from "./report.ts";
 import { discoveryFolder, missing, needRound, removeFolder, runFolder, shardsOf } from "./rounds.ts";
 import type { RunContext, RunHandle } from "./run.ts";
 import { freeActive } from "./run-active.ts";
 import { readPlan, type StoredPlan } from "./run-plan.ts";
-import { cursorItem, cursorKey, readCursor } from "./run-records.ts";
+import { cursorItem, cursorKey } from "./run-records.ts";
 import { holdIngestion, ingestionOf } from "./run-state.ts";
 import type { SeenIndex } from "./seen.ts";
 import {
@@ -52,15 +52,16 @@ const TURNS_MAX = 8;
 export async function moveCursor(context: RunContext, run: RunRecord, { plan, records }: Outcome): Promise<void> {
   const { ports } = context;
   const revision = `${run.runId}:cursor` as Revision;
+  const ingestion = ingestionOf(context, run.ingestion);
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const item = await ports.ledger.read(cursorKey(run.ingestion));
     if (item?.revision === revision) return;
     // Only a cursor read while the ingestion was ours may be replaced by ours.
     await holdIngestion(context, run, false);
-    const before = item && readCursor(item);
+    const before = cursorFor(ingestion, item);
     const merged = await mergeSeen(context, run, plan, records, before);
     const facts: CursorFacts = {
-      ingestion: ingestionOf(context, run.ingestion),
+      ingestion,
       run,
       plan,
       records,

@@ -3,12 +3,13 @@
 
 import type { ObjectUri } from "../ids.ts";
 import { addCounts } from "./counts.ts";
+import { cursorFor } from "./cursor.ts";
 import type { Assumptions, Counts, RunRecord, Shard } from "./model.ts";
 import { type PlanRequest, planRun } from "./plan.ts";
 import { closeShards, leftOf, readJson, readRound, runFolder } from "./rounds.ts";
 import type { RunContext } from "./run.ts";
 import { assumptionsOf } from "./run-assumptions.ts";
-import { cursorKey, readCursor } from "./run-records.ts";
+import { cursorKey } from "./run-records.ts";
 import { findRun, ingestionOf, limitsOf } from "./run-state.ts";
 import { readSeenIndex } from "./seen-index.ts";
 
@@ -43,8 +44,7 @@ async function planAnew(context: RunContext, run: RunRecord): Promise<StoredPlan
   const { ports } = context;
   const { input, startedAtMs } = run;
   const ingestion = ingestionOf(context, run.ingestion);
-  const cursorAt = await ports.ledger.read(cursorKey(run.ingestion));
-  const cursor = cursorAt && readCursor(cursorAt);
+  const cursor = cursorFor(ingestion, await ports.ledger.read(cursorKey(run.ingestion)));
   const index = cursor?.seen && (await readSeenIndex(ports.store, cursor.seen));
   const request: PlanRequest = {
     ingestion,

@@ -4,6 +4,7 @@
 
 import type { ListedObject, ObjectStore } from "../ports.ts";
 import { compareUtf8 } from "./key-order.ts";
+import type { KnownFiles } from "./known-files.ts";
 import type { SeenSegment } from "./model.ts";
 import { SegmentCache, type SegmentReads } from "./seen-cache.ts";
 import { type EntryList, EntryWriter, mergeLists, packVersions } from "./seen-entries.ts";
@@ -13,11 +14,6 @@ import { writeSegments } from "./seen-store.ts";
 export interface SeenIndex {
   /** In order of `first`; may overlap. */
   readonly segments: readonly SeenSegment[];
-}
-
-/** Answers from somewhere cheaper than the ledger; true only for versions whose fate is on record. A cache may stand in for the manifest. */
-export interface KnownFiles {
-  has(objects: readonly ListedObject[]): Promise<readonly boolean[]>;
 }
 
 /** Of unpacked segments: some 180 of 32,768 entries with long keys. */

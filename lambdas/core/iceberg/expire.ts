@@ -1,10 +1,10 @@
-// Which snapshots a commit lets go, and which manifests only they held.
+// Which snapshots a commit lets go. (What only they reached is left to the sweeper.)
 // Older snapshots are thinned rather than cut: one is kept per slot of time, and slots double with age (1, 1, 2, 4, 8 ... minutes).
 // Time travel reaches back to `maxAgeMs` while a table committed to every second keeps some tens of snapshots, not thousands:
 // metadata.json is rewritten whole on every commit, so its size is the cost of a commit.
 
 import { assert } from "../errors.ts";
-import type { ManifestFile, Snapshot, SnapshotRef, TableMetadata } from "./types.ts";
+import type { Snapshot, SnapshotRef, TableMetadata } from "./types.ts";
 
 export interface ExpiryPolicy {
   /** Newest snapshots of every branch that stay whatever their age; at least 1. */
@@ -84,14 +84,4 @@ function keptByRef(
     snapshot = parent === undefined ? undefined : byId.get(parent);
   }
   return kept;
-}
-
-/** Paths of manifests that expired snapshots list and no retained one does. Both: the manifests of each snapshot. */
-export function unreachable(
-  expired: readonly (readonly ManifestFile[])[],
-  retained: readonly (readonly ManifestFile[])[],
-): string[] {
-  const reachable = new Set(retained.flat().map((manifest) => manifest.manifestPath));
-  const paths = new Set(expired.flat().map((manifest) => manifest.manifestPath));
-  return [...paths].filter((path) => !reachable.has(path));
 }

@@ -38,6 +38,33 @@ describe("types of new columns", () => {
     expect(rows[0]).toMatchObject({ zip: "00501", i: 1n, tz: new Date("2024-01-01T08:00:00Z"), mixed: "1" });
   });
 
+  test("one value decides, however nearly it is written like the others", async () => {
+    const pairs: readonly (readonly [first: string, then: string, type: string])[] = [
+      ["1", "+5", "long"],
+      ["1", "-9223372036854775808", "long"],
+      ["1", "9223372036854775808", "decimal(38, 0)"],
+      ["1", "9".repeat(38), "decimal(38, 0)"],
+      ["1", "9".repeat(39), "string"],
+      ["1", "0x1F", "string"],
+      ["1", "1_000", "string"],
+      ["1", "007", "string"],
+      ["1", "1e2", "double"],
+      ["1.5", "-inf", "double"],
+      ["1.5", "1e400", "string"],
+      ["1.5", ".", "string"],
+      ["2024-02-29", "2023-02-29", "string"],
+      ["2024-02-29", "infinity", "string"],
+      ["2024-01-01T10:00:00", "2024-01-01 24:00:01", "string"],
+      ["2024-01-01T10:00:00Z", "2024-01-01 10:00:00+02", "timestamptz"],
+      ["2024-01-01T10:00:00Z", "2024-01-01T25:00:00Z", "string"],
+      ["true", "t", "string"],
+    ];
+    const row = (values: readonly string[]) => `${values.join(",")}\n`;
+    const text = [pairs.map((_, i) => `c${i}`), pairs.map(([first]) => first), pairs.map(([, then]) => then)].map(row);
+    const { inspection } = await convertAll(work, csvJob(), { "a.csv": text.join("") });
+    expect(inspection.fields.map(({ type }, i) => [...(pairs[i]?.slice(0, 2) ?? []), type])).toEqual(pairs);
+  });
+
   test("a type that changes after thousands of rows makes the column text, not a failed file", async () => {
     const lines = Array.from({ length: 30_000 }, (_, i) => (i === 29_999 ? "x" : String(i)));
     const { inspection, rows } = await convertAll(work, csvJob(), { "late.csv": `n\n${lines.join("\n")}\n` });

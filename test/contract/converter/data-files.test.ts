@@ -159,6 +159,20 @@ describe("a data file", () => {
     }
   }, 120_000);
 
+  test("rows of every source are counted, of more sources than DuckDB hands over at once, partitioned or not", async () => {
+    const body = (i: number) => Array.from({ length: i % 3 }, (_, row) => `${row},"a\nb ${i}"\n\n`).join("");
+    const files = Object.fromEntries(Array.from({ length: 2_100 }, (_, i) => [`${i}.csv`, `id,v\n${body(i)}`]));
+    const known = schemaOf([
+      { name: "id", type: "long" },
+      { name: "v", type: "string" },
+    ]);
+    for (const spec of [specOf(), specOf(["id", "identity"])]) {
+      const { loaded, result } = await convertAll(work, jobOf(csv), files, { known, spec });
+      expect(loaded).toEqual(Object.fromEntries(Array.from({ length: 2_100 }, (_, i) => [i, i % 3])));
+      expect(result.files.reduce((sum, { file }) => sum + file.recordCount, 0)).toBe(2_100);
+    }
+  }, 60_000);
+
   test("row groups of 122,880 rows have ascending split offsets, and NaN in the first of them is counted", async () => {
     const lines = Array.from({ length: 300_000 }, (_, i) => `${i},${i < 5 ? "nan" : i}`).join("\n");
     const known = schemaOf([

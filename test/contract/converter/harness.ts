@@ -79,6 +79,7 @@ export async function addAll(conversion: Conversion, files: Readonly<Record<stri
     const source = {
       index,
       uri: objectUri("landing", key),
+      etag: `etag-${index}`,
       sizeBytes: Buffer.byteLength(bytes as string),
       lastModifiedMs: Date.UTC(2026, 0, 1) + index * 1000,
     };
@@ -154,7 +155,7 @@ export async function rowsOf(files: readonly ConvertedFile[]): Promise<Record<st
   for (const file of files) {
     const bytes = await bytesOf(file);
     const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-    for (const row of await parquetReadObjects({ file: buffer, compressors })) rows.push(row);
+    for (const row of await parquetReadObjects({ file: buffer, compressors, utf8: false })) rows.push(row);
   }
   return rows;
 }

@@ -104,7 +104,7 @@ describe("text", () => {
   test("in latin-1 is read when the ingestion says so, also cut into single bytes on the way", async () => {
     const conversion = await work.converter.start(jobOf({ ...csv, encoding: "latin-1" }));
     const bytes = Buffer.from("name\nÄpfel\n", "latin1");
-    const source = { index: 0, uri: objectUri("b", "k"), sizeBytes: bytes.length, lastModifiedMs: 0 };
+    const source = { index: 0, uri: objectUri("b", "k"), etag: "e", sizeBytes: bytes.length, lastModifiedMs: 0 };
     expect(await conversion.add(source, streamOf(bytes, 1))).toBeUndefined();
     expect((await conversion.inspect(undefined)).fields).toEqual([{ name: "name", type: "string" }]);
     await conversion.close();
@@ -139,7 +139,7 @@ describe("limits", () => {
       throw broken;
     }
     for (const sizeBytes of [100, 10_000_000]) {
-      const source = { index: 0, uri: objectUri("b", "k.gz"), sizeBytes, lastModifiedMs: 0 };
+      const source = { index: 0, uri: objectUri("b", "k.gz"), etag: "e", sizeBytes, lastModifiedMs: 0 };
       await expect(conversion.add(source, body())).rejects.toBe(broken);
     }
     await conversion.close();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { GlueClient } from "@aws-sdk/client-glue";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll } from "vitest";
 import { type LocalStack, type LocalStackOptions, startLocalStack } from "../../../local/stack.ts";
@@ -16,6 +17,7 @@ export interface Clients {
   readonly sqs: SQSClient;
   readonly dynamodb: DynamoDBClient;
   readonly glue: GlueClient;
+  readonly sfn: SFNClient;
 }
 
 const closers: (() => Promise<void> | void)[] = [];
@@ -37,6 +39,7 @@ export function clientsFor(endpoint: string, maxAttempts = 3): Clients {
     sqs: new SQSClient(config),
     dynamodb: new DynamoDBClient(config),
     glue: new GlueClient(config),
+    sfn: new SFNClient(config),
   };
   closers.push(() => {
     for (const client of Object.values(clients)) client.destroy();

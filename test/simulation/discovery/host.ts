@@ -24,7 +24,7 @@ import { MemoryLister } from "../../fakes/memory-lister.ts";
 import { MemoryObjectStore } from "../../fakes/memory-object-store.ts";
 import { MemoryPointer } from "../../fakes/memory-pointer.ts";
 import { type FaultRates, Invocation, NO_FAULTS } from "../invocation.ts";
-import { SETTINGS } from "../settings.ts";
+import { settingsUnder } from "../settings.ts";
 import { World } from "../world.ts";
 import { BUCKET, Bucket } from "./bucket.ts";
 import { checkPromise, checkSum, type DiscoveryState } from "./checks.ts";
@@ -33,6 +33,8 @@ import { Loading } from "./loading.ts";
 import { type Ended, execute, type MachineHost } from "./machine.ts";
 import { type DiscoverySabotage, DiscoverySaboteur, override } from "./sabotage.ts";
 import { INVOCATION_MS, LIMITS, MAIN, type Setup, setUp } from "./setup.ts";
+
+const SETTINGS = settingsUnder(NO_FAULTS);
 
 export interface DiscoveryOptions {
   readonly sabotage?: DiscoverySabotage;
@@ -76,6 +78,7 @@ export class DiscoveryHost implements MachineHost {
     const { config, layout, eventsLost, main } = this.setup;
     this.objectsMax = this.setup.objectsMax;
     this.faults = {
+      ...NO_FAULTS,
       crash: world.pick([0, 0.001, 0.004]),
       zombie: world.pick([0, 0.005, 0.02]),
       before: world.pick([0, 0.004, 0.01]),

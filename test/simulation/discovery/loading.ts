@@ -7,16 +7,18 @@ import { type TableName, tableIdOf } from "../../../lambdas/core/ids.ts";
 import { load } from "../../../lambdas/core/pipeline.ts";
 import { BATCH_PREFIX, tablePartition } from "../../../lambdas/core/records.ts";
 import { createRouter } from "../../../lambdas/core/routing.ts";
-import { sweepTable } from "../../../lambdas/core/sweep.ts";
+import { sweepTables } from "../../../lambdas/core/sweep.ts";
 import type { MemoryLedger } from "../../fakes/memory-ledger.ts";
 import type { MemoryObjectStore } from "../../fakes/memory-object-store.ts";
 import type { MemoryPointer } from "../../fakes/memory-pointer.ts";
 import { MemoryQueues } from "../../fakes/memory-queues.ts";
-import { type FaultRates, Invocation } from "../invocation.ts";
+import { type FaultRates, Invocation, NO_FAULTS } from "../invocation.ts";
 import { Mailbox } from "../mailbox.ts";
 import { RowConverter } from "../row-converter.ts";
-import { INVOCATION_MS, SETTINGS, VISIBILITY_MS } from "../settings.ts";
+import { INVOCATION_MS, settingsUnder, VISIBILITY_MS } from "../settings.ts";
 import type { World } from "../world.ts";
+
+const SETTINGS = settingsUnder(NO_FAULTS);
 
 export interface LoadingPorts {
   readonly world: World;
@@ -77,7 +79,9 @@ export class Loading {
   }
 
   async sweep(): Promise<void> {
-    for (const table of this.#tables) await sweepTable(this.#invoke("sweep"), SETTINGS, table);
+    const deadlineMs = this.#ports.world.now() + INVOCATION_MS / 2;
+    const context = { ports: this.#invoke("sweep"), settings: SETTINGS, deadlineMs, turn: 0 };
+    for (const { errors } of await sweepTables(context, this.#tables)) for (const error of errors) throw error;
   }
 
   #invoke(kind: string) {

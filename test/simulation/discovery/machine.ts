@@ -2,6 +2,7 @@
 // live on, takes a lost answer for a failure, and an operator may stop it between two steps without a word.
 
 import { mapLimit } from "../../../lambdas/core/concurrency.ts";
+import type { KnownFiles } from "../../../lambdas/core/discovery/known-files.ts";
 import type { ShardTask } from "../../../lambdas/core/discovery/list-shard.ts";
 import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard.ts";
 import type { RunReport } from "../../../lambdas/core/discovery/model.ts";
@@ -15,7 +16,6 @@ import {
   type RunContext,
   type RunHandle,
 } from "../../../lambdas/core/discovery/run.ts";
-import type { KnownFiles } from "../../../lambdas/core/discovery/seen.ts";
 import { isKind } from "../../../lambdas/core/errors.ts";
 import type { World } from "../world.ts";
 import { INVOCATION_MS } from "./setup.ts";

@@ -1,6 +1,6 @@
 // Switches single guards of discovery off, by lying at a port. Each must be noticed by the checkers within the seeds that CI runs.
 
-import type { KnownFiles } from "../../../lambdas/core/discovery/seen.ts";
+import type { KnownFiles } from "../../../lambdas/core/discovery/known-files.ts";
 import type { Revision } from "../../../lambdas/core/ids.ts";
 import type {
   BucketLister,

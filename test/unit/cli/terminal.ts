@@ -1,8 +1,8 @@
 // A terminal in memory: files, environment and services of the harness, and everything that was written.
 
 import { runProgram } from "../../../cli/program.ts";
-import type { OperatorTarget, QueueDepth } from "../../../lambdas/adapters/operator.ts";
-import type { Ledger } from "../../../lambdas/core/ports.ts";
+import type { Operator, OperatorTarget, QueueDepth } from "../../../lambdas/adapters/operator.ts";
+import type { BucketLister, Ledger } from "../../../lambdas/core/ports.ts";
 
 export interface Ran {
   readonly code: number;
@@ -17,7 +17,16 @@ export interface Machine {
   readonly env?: Readonly<Record<string, string>>;
   readonly ledger: Ledger;
   readonly queueDepth?: (url: string) => Promise<QueueDepth>;
+  readonly lister?: BucketLister;
+  /** Runs the state machine at once. */
+  readonly startExecution?: Operator["startExecution"];
+  readonly execution?: Operator["execution"];
+  readonly now?: () => number;
 }
+
+export const RUN_ID = "0190a000-0000-7000-8000-000000000001";
+
+const missing = () => Promise.reject(new Error("this machine has no such service"));
 
 export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
   let out = "";
@@ -34,9 +43,19 @@ export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
     env: machine.env ?? {},
     connect: (to) => {
       target = to;
-      const queueDepth = machine.queueDepth ?? (async () => ({ waiting: 0, inFlight: 0, delayed: 0 }));
-      return { ledger: machine.ledger, queueDepth };
+      return {
+        ledger: machine.ledger,
+        lister: machine.lister ?? { page: missing },
+        queueDepth: machine.queueDepth ?? (async () => ({ waiting: 0, inFlight: 0, delayed: 0 })),
+        startExecution: machine.startExecution ?? missing,
+        execution: machine.execution ?? missing,
+      };
     },
+    now: machine.now ?? (() => 0),
+    sleep: async () => {},
+    uuid: () => RUN_ID,
+    interrupted: () => false,
+    rewrites: false,
   });
   return { code, out, err, target };
 }

@@ -73,6 +73,14 @@ describe("defaults", () => {
     expect(valid(SMALLEST.replace("csv", "tsv")).ingestions[0]?.format).toMatchObject({ type: "tsv", delimiter: "\t" });
   });
 
+  test("objects are read up to a mebibyte, or not at all", () => {
+    const format = (options: string) => valid(SMALLEST.replace("type: csv", options)).ingestions[0]?.format;
+    expect(format("type: metadata")).toEqual({ type: "metadata" });
+    expect(format("type: binary")).toEqual({ type: "binary", contentBytesMax: 1_048_576 });
+    const dated = { type: "binary", contentBytesMax: 1, pathDate: "dt=%Y-%m-%d/%H" };
+    expect(format('type: binary, contentBytesMax: 1, pathDate: "dt=%Y-%m-%d/%H"')).toEqual(dated);
+  });
+
   test("one landing bucket is the source of every ingestion that names none", () => {
     const config = valid(`landing: [{ bucket: my-logs, existing: true }]\n${SMALLEST}`);
     expect(config.ingestions[0]?.source.bucket).toBe("my-logs");
@@ -134,17 +142,70 @@ describe("errors", () => {
     [
       "a format not built yet",
       SMALLEST.replace("csv", "avro"),
-      '4: ingestions[0].format.type: "avro" is not available yet; use csv, tsv, ndjson, json, parquet',
+      '4: ingestions[0].format.type: "avro" is not available yet; use csv, tsv, ndjson, json, parquet, metadata, binary',
     ],
     [
       "an unknown format",
       SMALLEST.replace("csv", "csvs"),
-      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, ndjson, json, parquet (did you mean csv?)',
+      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, ndjson, json, parquet, metadata, binary (did you mean csv?)',
     ],
     [
       "an option of another format",
       SMALLEST.replace("type: csv", "type: parquet, header: true"),
       "4: ingestions[0].format.header: is not known; remove it",
+    ],
+    [
+      "a date pattern with a part that is not known",
+      SMALLEST.replace("type: csv", 'type: metadata, pathDate: "%Y/%j"'),
+      '4: ingestions[0].format.pathDate: "%Y/%j" %j is not known; write the pattern with %Y, %m, %d and %H',
+    ],
+    [
+      "a date pattern that leaves out the month",
+      SMALLEST.replace("type: csv", 'type: binary, pathDate: "%Y/%d"'),
+      '4: ingestions[0].format.pathDate: "%Y/%d" lacks %m; write a pattern such as %Y/%m/%d',
+    ],
+    [
+      "a date pattern without a date",
+      SMALLEST.replace("type: csv", "type: metadata, pathDate: yesterday"),
+      '4: ingestions[0].format.pathDate: "yesterday" lacks %Y; write a pattern such as %Y/%m/%d',
+    ],
+    [
+      "a date pattern with a part twice",
+      SMALLEST.replace("type: csv", 'type: metadata, pathDate: "%Y/%m/%Y"'),
+      '4: ingestions[0].format.pathDate: "%Y/%m/%Y" has %Y twice; name each part of the date once',
+    ],
+    [
+      "content larger than a row should be",
+      SMALLEST.replace("type: csv", "type: binary, contentBytesMax: 16777217"),
+      "4: ingestions[0].format.contentBytesMax: is 16777217; write a whole number from 1 to 16777216",
+    ],
+    [
+      "a bound of the content where there is none",
+      SMALLEST.replace("type: csv", "type: metadata, contentBytesMax: 1000"),
+      "4: ingestions[0].format.contentBytesMax: is not known; remove it",
+    ],
+    [
+      "compression of objects that are not looked into",
+      SMALLEST.replace("csv", "binary") + line("compression: gzip"),
+      "6: ingestions[0].compression: format binary takes objects as they are; remove it",
+    ],
+    [
+      "a hint for a column that the format fills",
+      SMALLEST.replace("csv", "metadata") + line("schema: { hints: { Size_Bytes: int } }"),
+      "6: ingestions[0].schema.hints: Size_Bytes has its type from format metadata; remove its hint",
+    ],
+    [
+      "a partition by a date that nothing finds",
+      SMALLEST.replace("csv", "metadata").replace("table: orders", "table: orders, partitionBy: [path_date]"),
+      "5: ingestions[0].target.partitionBy: there is no column path_date; give the format a pathDate that has it",
+    ],
+    [
+      "a partition by hours of a pattern that has none",
+      SMALLEST.replace("type: csv", 'type: metadata, pathDate: "%Y/%m/%d"').replace(
+        "table: orders",
+        'table: orders, partitionBy: ["hour(path_time)"]',
+      ),
+      "5: ingestions[0].target.partitionBy: there is no column path_time; give the format a pathDate that has it",
     ],
     [
       "a policy not built yet",

@@ -23,7 +23,7 @@ import {
 } from "../../../lambdas/core/records.ts";
 import { createRouter } from "../../../lambdas/core/routing.ts";
 import type { Settings } from "../../../lambdas/core/settings.ts";
-import { type SweepReport, sweepTable } from "../../../lambdas/core/sweep.ts";
+import { type SweepReport, sweepTables } from "../../../lambdas/core/sweep.ts";
 import { ManualClock } from "../../fakes/manual-clock.ts";
 import { MemoryLedger } from "../../fakes/memory-ledger.ts";
 import { MemoryObjectStore } from "../../fakes/memory-object-store.ts";
@@ -142,7 +142,16 @@ export class Harness {
   }
 
   async sweep(table = "orders", changes: Parameters<Harness["ports"]>[0] = {}): Promise<SweepReport> {
-    return sweepTable(this.ports(changes), this.settings, { database: "db", table });
+    const context = {
+      ports: this.ports(changes),
+      settings: this.settings,
+      deadlineMs: Number.POSITIVE_INFINITY,
+      turn: 0,
+    };
+    const [report] = await sweepTables(context, [{ database: "db", table }]);
+    if (report === undefined) throw new Error("the table was not swept");
+    for (const error of report.errors) throw error;
+    return report;
   }
 
   async file(key: string, ingestion = key.split("/")[0] ?? ""): Promise<FileRecord | undefined> {

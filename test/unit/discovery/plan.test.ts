@@ -58,7 +58,7 @@ function plan(bucket: SortedBucket, asked: Asked = {}, store = new MemoryObjectS
     concurrency: 32,
     ...given,
   };
-  const record = { ingestion: "i0" as IngestionId, updatedAtMs: 0, ...cursor };
+  const record = { ingestion: "i0" as IngestionId, source: "", updatedAtMs: 0, ...cursor };
   return planRun(
     { lister: bucket, store, clock, timer },
     {

@@ -49,7 +49,7 @@ export class RunHarness {
   readonly ledger = new MemoryLedger();
   readonly sink = new MemoryEventSink();
   readonly lister: MemoryLister;
-  readonly ingestion: Ingestion;
+  ingestion: Ingestion;
   readonly limits: RunLimits;
 
   constructor(discovery: Partial<Ingestion["discovery"]> = {}, limits: Partial<RunLimits> = {}) {

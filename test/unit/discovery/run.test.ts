@@ -58,6 +58,17 @@ describe("a run", () => {
     expect(await world.cursor()).toMatchObject({ lexical: { last: "orders/0049" } });
   });
 
+  test("of an ingestion that takes more files than before passes none over by its old cursor", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    const { source } = world.ingestion;
+    world.ingestion = { ...world.ingestion, source: { ...source, include: ["*9"] } };
+    await world.fill(40);
+    expect((await world.run("one")).new).toBe(4);
+    await world.loadSent();
+    world.ingestion = { ...world.ingestion, source };
+    expect(await world.run("two")).toMatchObject({ total: 40, new: 36 });
+  });
+
   test("of a part of the prefix, or with a filter, moves no cursor", async () => {
     const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 4 } });
     await world.fill(10);

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { snapshotsToExpire, unreachable } from "../../../lambdas/core/iceberg/expire.ts";
+import { snapshotsToExpire } from "../../../lambdas/core/iceberg/expire.ts";
 import { applyUpdates, newTableMetadata } from "../../../lambdas/core/iceberg/metadata.ts";
-import type { ManifestFile, SnapshotRef, TableMetadata } from "../../../lambdas/core/iceberg/types.ts";
+import type { SnapshotRef, TableMetadata } from "../../../lambdas/core/iceberg/types.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -134,14 +134,5 @@ describe("snapshot expiry", () => {
         expect(snapshotsToExpire(m, nowMs, POLICY)).toEqual([]);
       }),
     );
-  });
-});
-
-describe("unreachable manifests", () => {
-  it("are those that expired snapshots list and no retained one does", () => {
-    const manifest = (manifestPath: string) => ({ manifestPath }) as ManifestFile;
-    const lists = (...paths: string[]) => paths.map(manifest);
-    expect(unreachable([lists("a", "b"), lists("b", "c")], [lists("c", "d")])).toEqual(["a", "b"]);
-    expect(unreachable([lists("a")], [lists("a")])).toEqual([]);
   });
 });

@@ -1,0 +1,101 @@
+// `moraine backfill`: starts a run of the state machine (or joins the one under way), shows how far it is, and ends with its report.
+// The run lives in Step Functions: Ctrl-C ends the watching and nothing else.
+
+import type { Execution, Operator } from "../lambdas/adapters/operator.ts";
+import type { RunRecord } from "../lambdas/core/discovery/model.ts";
+import { activeKey, readActive } from "../lambdas/core/discovery/run-records.ts";
+import { MoraineError } from "../lambdas/core/errors.ts";
+import type { IngestionId } from "../lambdas/core/ids.ts";
+import { isRecord } from "../lambdas/core/json-shape.ts";
+import { renderProgress } from "./render-runs.ts";
+import { findRun, type Progress, readProgress } from "./runs.ts";
+import type { Terminal } from "./terminal.ts";
+
+const POLL_MS = 1_000;
+/** Without a terminal that rewrites its line, a line is written this often. */
+const LINE_EVERY_MS = 10_000;
+
+export interface Watched {
+  readonly operator: Operator;
+  readonly terminal: Terminal;
+  readonly ingestion: IngestionId;
+  /** Says nothing while it waits. */
+  readonly silent: boolean;
+}
+
+/** Starts a run; its id, and the execution that will take it up (or will find another under way). */
+export async function startRun(
+  { operator, terminal }: Pick<Watched, "operator" | "terminal">,
+  machineArn: string,
+  input: Readonly<Record<string, unknown>>,
+): Promise<{ readonly runId: string; readonly execution: string }> {
+  const runId = terminal.uuid();
+  const execution = await operator.startExecution(machineArn, runId, JSON.stringify({ ...input, trigger: "command" }));
+  return { runId, execution };
+}
+
+export async function activeRun(operator: Operator, ingestion: IngestionId): Promise<string | undefined> {
+  const item = await operator.ledger.read(activeKey(ingestion));
+  return item && readActive(item).runId;
+}
+
+/** Waits for the run's end; undefined: the watcher went away before. */
+export async function watchRun(watched: Watched, runId: string, execution?: string): Promise<Progress | undefined> {
+  const { operator, terminal, ingestion } = watched;
+  let id = runId;
+  let lineAtMs = 0;
+  for (;;) {
+    // The execution is asked first: what it ended with is then on record.
+    const state = execution === undefined ? undefined : await operator.execution(execution);
+    const joined = joinedRun(state);
+    if (joined !== undefined && joined !== id) {
+      terminal.writeError(`run ${joined} of ${ingestion} is already under way: watching it\n`);
+      id = joined;
+    }
+    const run = await findRun(operator.ledger, [ingestion], id);
+    failIfDead(state, run, id);
+    const progress = run && (await readProgress(operator.ledger, run, terminal.now()));
+    if (progress !== undefined && progress.run.status !== "RUNNING") {
+      if (!watched.silent && terminal.rewrites) terminal.writeError("\r\u001b[2K");
+      return progress;
+    }
+    lineAtMs = show(watched, progress, lineAtMs);
+    if (terminal.interrupted()) return undefined;
+    await terminal.sleep(POLL_MS);
+  }
+}
+
+function show({ terminal, silent }: Watched, progress: Progress | undefined, lineAtMs: number): number {
+  if (silent || progress === undefined) return lineAtMs;
+  const nowMs = terminal.now();
+  if (terminal.rewrites) terminal.writeError(`\r\u001b[2K${renderProgress(progress)}`);
+  else if (nowMs - lineAtMs >= LINE_EVERY_MS) terminal.writeError(`${renderProgress(progress)}\n`);
+  else return lineAtMs;
+  return nowMs;
+}
+
+/** An execution that ended without its run having said so: it never began, or somebody stopped it. */
+function failIfDead(state: Execution | undefined, run: RunRecord | undefined, runId: string): void {
+  if (state === undefined || state.status === "RUNNING" || state.status === "SUCCEEDED") return;
+  if (run !== undefined && run.status !== "RUNNING") return;
+  const cause = causeOf(state);
+  const kind = state.error === "Moraine.Invalid" ? "Invalid" : "Unavailable";
+  throw new MoraineError(kind, `the run ${state.status === "ABORTED" ? "was stopped" : "failed"}: ${cause}`, { runId });
+}
+
+function causeOf({ error = "no error was given", cause }: Execution): string {
+  try {
+    const value: unknown = JSON.parse(cause ?? "");
+    if (isRecord(value) && typeof value["errorMessage"] === "string") return value["errorMessage"];
+  } catch {
+    // not json: as it is
+  }
+  return cause === undefined || cause === "" ? error : cause;
+}
+
+function joinedRun(state: Execution | undefined): string | undefined {
+  if (state?.output === undefined) return undefined;
+  const output: unknown = JSON.parse(state.output);
+  if (!isRecord(output) || output["kind"] !== "joined" || !isRecord(output["run"])) return undefined;
+  return String(output["run"]["runId"]);
+}

@@ -1,0 +1,102 @@
+// Listing runs as the ledger tells of them: which there were, how far one is, when it may end.
+
+import { addCounts, NO_COUNTS } from "../lambdas/core/discovery/counts.ts";
+import type { Counts, CursorRecord, RunRecord } from "../lambdas/core/discovery/model.ts";
+import {
+  cursorKey,
+  RUN_PREFIX,
+  readCursor,
+  readRun,
+  readShard,
+  runsPartition,
+  shardsPartition,
+} from "../lambdas/core/discovery/run-records.ts";
+import type { IngestionId } from "../lambdas/core/ids.ts";
+import type { Ledger } from "../lambdas/core/ports.ts";
+
+/** Newest first. */
+export async function listRuns(ledger: Ledger, ingestion: IngestionId, limit: number): Promise<RunRecord[]> {
+  const runs: RunRecord[] = [];
+  for await (const item of ledger.list(runsPartition(ingestion), RUN_PREFIX, { limit, reverse: true }))
+    runs.push(readRun(item));
+  return runs;
+}
+
+/** How many runs are looked through for an id. */
+const SEARCH_MAX = 1000;
+
+export async function findRun(
+  ledger: Ledger,
+  ingestions: readonly IngestionId[],
+  runId: string,
+): Promise<RunRecord | undefined> {
+  for (const ingestion of ingestions) {
+    for await (const item of ledger.list(runsPartition(ingestion), RUN_PREFIX, { limit: SEARCH_MAX, reverse: true })) {
+      const run = readRun(item);
+      if (run.runId === runId) return run;
+    }
+  }
+  return undefined;
+}
+
+export interface Progress {
+  readonly run: RunRecord;
+  /** So far: of a run under way the sum of its shards' checkpoints. */
+  readonly counts: Counts;
+  readonly shards: number;
+  readonly shardsDone: number;
+  readonly elapsedMs: number;
+  /** Objects per second since the start. */
+  readonly rate: number;
+  /** From the last run of the same strategy that succeeded; absent when there was none, or more is listed than then. */
+  readonly leftMs?: number;
+}
+
+export async function readProgress(ledger: Ledger, run: RunRecord, nowMs: number): Promise<Progress> {
+  const elapsedMs = Math.max(1, (run.endedAtMs ?? nowMs) - run.startedAtMs);
+  const shards = run.status === "RUNNING" ? await readShards(ledger, run.runId) : undefined;
+  const counts = shards?.counts ?? run.report ?? run.counts;
+  const rate = counts.total / (elapsedMs / 1000);
+  const expected = run.status === "RUNNING" ? await expectedTotal(ledger, run) : undefined;
+  const left = expected === undefined || rate === 0 ? -1 : (expected - counts.total) / rate;
+  return {
+    run,
+    counts,
+    shards: shards?.all ?? run.shards,
+    shardsDone: shards?.done ?? run.shards,
+    elapsedMs,
+    rate,
+    ...(left < 0 ? {} : { leftMs: left * 1000 }),
+  };
+}
+
+async function readShards(ledger: Ledger, runId: string): Promise<{ counts: Counts; all: number; done: number }> {
+  let counts = NO_COUNTS;
+  let all = 0;
+  let done = 0;
+  for await (const item of ledger.list(shardsPartition(runId), "")) {
+    const shard = readShard(item);
+    counts = addCounts(counts, shard.counts);
+    all++;
+    if (shard.done || shard.closed) done++;
+  }
+  return { counts, all, done };
+}
+
+async function expectedTotal(ledger: Ledger, { ingestion, input }: RunRecord): Promise<number | undefined> {
+  const runs = await listRuns(ledger, ingestion, 20);
+  return runs.find((other) => other.status === "SUCCEEDED" && other.input.listing.strategy === input.listing.strategy)
+    ?.report?.total;
+}
+
+export async function readCheckpoint(ledger: Ledger, ingestion: IngestionId): Promise<CursorRecord | undefined> {
+  const item = await ledger.read(cursorKey(ingestion));
+  return item && readCursor(item);
+}
+
+/** Forgets what earlier runs left: the next run lists and asks for everything. The ledger's files stay known. */
+export async function resetCheckpoint(ledger: Ledger, ingestion: IngestionId): Promise<boolean> {
+  const item = await ledger.read(cursorKey(ingestion));
+  if (item === undefined) return false;
+  return (await ledger.remove(item.key, item.revision)).kind === "written";
+}

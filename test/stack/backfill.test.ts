@@ -1,0 +1,66 @@
+// The state machine as Step Functions would take it, and what starts it by itself.
+
+import { createRequire } from "node:module";
+import { beforeAll, expect, test } from "vitest";
+import { type Json, only, type Synthesized, synthesize } from "./synthesize.ts";
+
+/** Has no types of its own. */
+const validate = createRequire(import.meta.url)("asl-validator") as (
+  definition: unknown,
+  options: { readonly checkArn: boolean },
+) => { readonly isValid: boolean };
+
+const YAML = `
+ingestions:
+  - id: logs
+    source: { prefix: logs/ }
+    format: { type: ndjson }
+    target: { database: d, table: logs }
+    discovery:
+      reconcile: { strategy: partitioned, pattern: "%Y/%m/%d", lookback: 7d, every: 1d }
+  - id: orders
+    source: { prefix: orders/ }
+    format: { type: csv }
+    target: { database: d, table: orders }
+`;
+
+let stack: Synthesized;
+let definition: { readonly States: Readonly<Record<string, { [name: string]: Json }>> };
+const state = (name: string) => definition.States[name] as { [name: string]: Json };
+beforeAll(async () => {
+  stack = await synthesize(YAML);
+  const { DefinitionString } = only(stack, "AWS::StepFunctions::StateMachine", "Discovery").Properties;
+  const parts = (DefinitionString as { "Fn::Join": [string, Json[]] })["Fn::Join"][1];
+  definition = JSON.parse(parts.map((part) => (typeof part === "string" ? part : "aws")).join(""));
+});
+
+test("the definition is one that Step Functions accepts", () => {
+  expect(validate(definition, { checkArn: false })).toMatchObject({ isValid: true });
+});
+
+test("a listing function that dies fails no run: what it left is gathered into the next round", () => {
+  const { ListShards } = definition.States;
+  expect(ListShards).toMatchObject({ ToleratedFailurePercentage: 100, Next: "Gather" });
+  expect(definition.States["MoreToList"]).toMatchObject({ Choices: [{ Next: "ListShards" }], Default: "Finish" });
+});
+
+test("every step after the beginning gives the ingestion free when it fails", () => {
+  for (const name of ["Plan", "ListShards", "Gather", "Finish"]) {
+    const [caught] = state(name)["Catch"] as { ErrorEquals: string[]; Next: string }[];
+    expect(caught).toMatchObject({ ErrorEquals: ["States.ALL"], Next: "GiveUp" });
+  }
+});
+
+test("a wrong input is not tried again", () => {
+  const [first] = state("Begin")["Retry"] as { ErrorEquals: string[]; MaxAttempts: number }[];
+  expect(first).toEqual({ ErrorEquals: ["Moraine.Invalid", "Moraine.Corrupt"], MaxAttempts: 0 });
+});
+
+test("each configured listing has its schedule, and an ingestion without one has none", () => {
+  const rules = stack.resources("AWS::Events::Rule").filter(([id]) => id.startsWith("DiscoverySchedule"));
+  expect(rules).toHaveLength(1);
+  const { ScheduleExpression, Targets } = rules[0]?.[1].Properties ?? {};
+  expect(ScheduleExpression).toBe("rate(1 day)");
+  const [target] = Targets as { Input: string }[];
+  expect(JSON.parse(target?.Input ?? "")).toEqual({ ingestion: "logs", strategy: "partitioned", trigger: "schedule" });
+});
