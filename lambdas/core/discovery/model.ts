@@ -205,6 +205,8 @@ export interface RunRecord {
   readonly ingestion: IngestionId;
   readonly status: RunStatus;
   readonly input: RunInput;
+  /** Which files the ingestion took when the run began (`sourceOf`): what another choice listed is not taken up again. */
+  readonly source: string;
   readonly startedAtMs: number;
   readonly updatedAtMs: number;
   readonly endedAtMs?: number;

@@ -12,6 +12,7 @@ import type { IngestionId } from "../ids.ts";
 import { writeItem } from "../ledger-writes.ts";
 import type { Settings } from "../settings.ts";
 import { addCounts, NO_COUNTS } from "./counts.ts";
+import { sourceOf } from "./cursor.ts";
 import type { DiscoveryPorts } from "./list-shard.ts";
 import type { RunInput, RunRecord, RunReport } from "./model.ts";
 import { closeShards, gotOn, leftOf, needRound, putRound, roundHandle } from "./rounds.ts";
@@ -72,19 +73,21 @@ export async function beginRun(
   const { input: wanted, fresh } = readRunInput(context.config, input);
   const { ports } = context;
   const limits = limitsOf(context);
-  const { discovery } = ingestionOf(context, wanted.ingestion);
+  const ingestion = ingestionOf(context, wanted.ingestion);
+  const source = sourceOf(ingestion);
   const run = await decideStart(ports, limits, wanted.ingestion, execution.name);
   if (!wanted.dryRun) {
     const holder = await takeActive(ports, limits.leaseMs, run);
     if (holder.runId !== run.runId) return { kind: "joined", run: holder };
   }
   const failed = wanted.dryRun ? undefined : await failDead(context, limits, run);
-  const resumed =
-    failed === undefined || fresh ? {} : resumable(failed, wanted, ports.clock.now() - limits.resumeWithinMs);
+  const sinceMs = ports.clock.now() - limits.resumeWithinMs;
+  const resumed = failed === undefined || fresh ? {} : resumable(failed, { input: wanted, source }, sinceMs);
   await recordBegin(context, {
     ...run,
     status: "RUNNING",
     input: wanted,
+    source,
     updatedAtMs: run.startedAtMs,
     execution: execution.arn,
     round: 0,
@@ -94,7 +97,7 @@ export async function beginRun(
     listedFromMs: run.startedAtMs,
     ...resumed,
   });
-  return { kind: "begun", run, functionsMax: discovery.functionsMax };
+  return { kind: "begun", run, functionsMax: ingestion.discovery.functionsMax };
 }
 
 export async function planRound(context: RunContext, run: RunHandle): Promise<RoundHandle> {
@@ -191,17 +194,19 @@ const RECENT_RUNS = 50;
 const SILENT = "it gave no sign of life until its lease ran out";
 
 /** The same listing once more: what its shards have done need not be done again, unless it began before `sinceMs`. */
-function resumable(failed: RunRecord, input: RunInput, sinceMs: number): Partial<RunRecord> {
+function resumable(failed: RunRecord, asked: Asked, sinceMs: number): Partial<RunRecord> {
   const { listedFromMs, round, resumes } = failed;
   const runId = round > 0 ? failed.runId : resumes;
-  if (runId === undefined || listedFromMs < sinceMs || !asksTheSame(failed.input, input)) return {};
+  if (runId === undefined || listedFromMs < sinceMs || !asksTheSame(failed, asked)) return {};
   return { resumes: runId, listedFromMs };
 }
 
+type Asked = Pick<RunRecord, "input" | "source">;
+
 /** But for who asks, and how many requests at once: those change nothing in what is listed. */
-function asksTheSame(a: RunInput, b: RunInput): boolean {
+function asksTheSame(a: Asked, b: Asked): boolean {
   const asked = ({ trigger: _who, concurrency: _speed, ...rest }: RunInput) => rest;
-  return isDeepStrictEqual(asked(a), asked(b));
+  return a.source === b.source && isDeepStrictEqual(asked(a.input), asked(b.input));
 }
 
 async function recordBegin({ ports }: RunContext, record: RunRecord): Promise<void> {

@@ -174,9 +174,9 @@ export class RunHarness {
   }
 }
 
-/** Each write of the ledger, and each put, is applied and its first answer lost, over and over. */
+/** Every fourth call of these methods or so is carried out, and its answer lost. */
 export function losing<T extends object>(port: T, methods: readonly string[], lost: () => Error): T {
-  const answered = new Set<string>();
+  const random = new SeededRandom(11);
   return new Proxy(port, {
     get(target, property) {
       const member: unknown = Reflect.get(target, property, target);
@@ -184,11 +184,8 @@ export function losing<T extends object>(port: T, methods: readonly string[], lo
       if (!methods.includes(String(property))) return member.bind(target);
       return async (...args: unknown[]) => {
         const result = await (member as (...args: unknown[]) => Promise<unknown>).apply(target, args);
-        // What is named anew with each try is the same call all the same.
-        const call = `${String(property)} ${JSON.stringify(args[0]).replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "uuid")}`;
-        if (answered.has(call)) return result;
-        answered.add(call);
-        throw lost();
+        if (random.fraction() < 0.25) throw lost();
+        return result;
       };
     },
   });

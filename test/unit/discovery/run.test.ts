@@ -265,6 +265,19 @@ describe("a run that failed", () => {
     expect(report.total).toBe(10);
   });
 
+  test("is not taken up when the ingestion takes other files by now", async () => {
+    const world = new RunHarness();
+    await world.fill(10);
+    await world.put("orders/eu/1");
+    const run = await world.begin("one");
+    await world.listAll(run, await planRound(world.context(), run), { objectsMax: 5 });
+    await failRun(world.context(), run, "stopped");
+    world.clock.advance(1);
+    world.ingestion = { ...world.ingestion, source: { ...world.ingestion.source, prefix: "orders/eu/" } };
+    expect((await world.run("two")).total).toBe(1);
+    expect((await world.record("two"))?.resumes).toBeUndefined();
+  });
+
   test("frees the ingestion and says why", async () => {
     const world = new RunHarness();
     const run = await world.begin("one");
