@@ -7,6 +7,8 @@ import { join } from "node:path";
 const BENCHES: Readonly<Record<string, string>> = {
   convert: "a conversion beside a bare DuckDB COPY, 500 MB of CSV and NDJSON",
   "small-files": "2,000 small CSV files beside one COPY that knows the columns",
+  listing: "requests and time of listing 10,000 to 1,000,000 keys, in a model of S3",
+  "list-page": "processor time of a listed page, beside the SDK's own parser",
   "end-to-end": "upload to committed rows on the local stack, and where the time goes",
 };
 
