@@ -2,7 +2,8 @@
 // Off unless named. No secret stands in the file: it is copied into every function's bundle.
 
 import type { CacheConfig, DiscoveryConfig, VpcConfig } from "./config.ts";
-import { type Check, type Section, shown } from "./config-reader.ts";
+import type { Section } from "./config-reader.ts";
+import { type Check, shown } from "./config-text.ts";
 
 const HOUR = 60 * 60;
 const DAY = 24 * HOUR;

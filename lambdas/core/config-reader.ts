@@ -13,8 +13,7 @@ import {
   parseDocument,
   type YAMLMap,
 } from "yaml";
-
-export type Check = (text: string) => string | undefined;
+import { type Check, parseDuration, shown } from "./config-text.ts";
 
 export interface Complaints {
   /** One line: place, path, what is wrong and the remedy. */
@@ -245,17 +244,6 @@ function kindOf(node: Node | undefined): string {
   if (isScalar(node))
     return node.value === null ? "empty" : typeof node.value === "string" ? shown(node.value) : String(node.value);
   return "empty";
-}
-
-/** Short enough for one line of a message. */
-export function shown(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
-}
-
-export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,9})(s|m|h|d)$/.exec(text);
-  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[match?.[2] ?? ""];
-  return unit === undefined ? undefined : Number(match?.[1]) * unit;
 }
 
 function hint(name: string, known: readonly string[]): string {

@@ -3,7 +3,7 @@
 
 import picomatch from "picomatch";
 import type { Ingestion } from "./config.ts";
-import { type Check, shown } from "./config-reader.ts";
+import { type Check, shown } from "./config-text.ts";
 import { readPattern } from "./discovery/partitions.ts";
 import { isObjectFormat, OBJECT_COLUMN_NAMES, objectColumns } from "./object-rows.ts";
 import { checkPathDate } from "./path-date.ts";

@@ -1,7 +1,7 @@
 // Reads the fields of a run's input and keeps every complaint, so that one answer names all that is wrong. What nobody asked for is an
 // unknown field.
 
-import { parseDuration, shown } from "../config-reader.ts";
+import { parseDuration, shown } from "../config-text.ts";
 import { isRecord } from "../json-shape.ts";
 
 export interface Bounds {
