@@ -8,6 +8,7 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda"
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { returnMessages } from "../../lambdas/adapters/redelivery.ts";
 import { createRuntime } from "../../lambdas/adapters/runtime.ts";
+import { DEFAULT_DISCOVERY } from "../../lambdas/core/discovery/defaults.ts";
 import { formatIntake } from "../../lambdas/core/events.ts";
 import { objectUri } from "../../lambdas/core/ids.ts";
 import { type LossyProxy, startLossyProxy } from "./lossy-proxy.ts";
@@ -38,6 +39,7 @@ const CONFIG = {
     onOverwrite: "replace",
     lineage: true,
     batch: { filesMax: 100, bytesMax: 1e9 },
+    discovery: DEFAULT_DISCOVERY,
   })),
 };
 
@@ -45,7 +47,8 @@ const CONTEXT = { getRemainingTimeInMillis: () => 120_000, awsRequestId: "r", fu
 
 function recordOf(messageId: string, body: string, receives = 1): SQSRecord {
   const attributes = { ApproximateReceiveCount: String(receives) } as SQSRecord["attributes"];
-  return { messageId, body, attributes, receiptHandle: `handle-${messageId}` } as SQSRecord;
+  const eventSourceARN = "arn:aws:sqs:us-east-1:000000000000:intake";
+  return { messageId, body, attributes, receiptHandle: `handle-${messageId}`, eventSourceARN } as SQSRecord;
 }
 
 describe("the handlers", () => {
