@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SystemRandom, uuidV7 } from "../../lambdas/adapters/system.ts";
+import { SystemRandom, SystemTimer, uuidV7 } from "../../lambdas/adapters/system.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
 import { SeededRandom } from "../fakes/seeded-random.ts";
 
@@ -52,4 +52,10 @@ describe("seeded randomness", () => {
     expect([...tenths.keys()].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     for (const parts of tenths.values()) expect(parts.length).toBeGreaterThan(850);
   });
+});
+
+test("the timer sleeps no shorter than it is told", async () => {
+  const startedMs = performance.now();
+  await new SystemTimer().sleep(30);
+  expect(performance.now() - startedMs).toBeGreaterThan(28);
 });

@@ -2,10 +2,11 @@
 // A taken part is a range of its own from the moment it is cut, whether or not a key turns out to be in it, so at any moment the
 // ranges tile what was asked for, and `left` is exact. Where to cut is splitting.ts's guess.
 
-import type { BucketLister, Clock, ListPage, Timer } from "../ports.ts";
+import type { BucketLister, Clock, ListPage, ListRequest, Timer } from "../ports.ts";
 import { Governor } from "./governor.ts";
+import { endOfGroup } from "./key-order.ts";
 import { KeySpace } from "./key-space.ts";
-import { LiveRange, type Stretch } from "./live-range.ts";
+import { type CutPoint, LiveRange, type Stretch } from "./live-range.ts";
 import type { KeyRange } from "./model.ts";
 import { chooseCuts } from "./splitting.ts";
 
@@ -85,9 +86,16 @@ export class RangeLister {
     return this.#failure !== undefined || this.#options.isOver();
   }
 
-  /** Puts idle lanes to work: on ranges nobody has begun, then on parts of others. */
   #fill(): void {
-    if (this.#isOver()) return;
+    try {
+      if (!this.#isOver()) this.#putToWork();
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+  }
+
+  /** Idle lanes begin ranges nobody has begun, then parts of others. */
+  #putToWork(): void {
     for (const range of this.#ranges) {
       if (this.#idle() <= 0) return;
       if (!range.begun) this.#begin(range);
@@ -96,15 +104,15 @@ export class RangeLister {
     const idle = this.#idle();
     if (idle <= 0) return;
     const cuts = chooseCuts({ ranges: this.#ranges, prefix, space: this.#space, idle, pageKeys: this.#pageKeys });
-    for (const { range, at } of cuts) for (const key of at.toReversed()) this.#split(range, key);
+    for (const { range, points } of cuts) for (const point of points.toReversed()) this.#split(range, point);
   }
 
   #idle(): number {
     return this.#governor.permitted - this.#lanes.size;
   }
 
-  #split(range: LiveRange, at: string): void {
-    const upper = range.cut(at);
+  #split(range: LiveRange, point: CutPoint): void {
+    const upper = range.cut(point);
     this.#ranges.splice(this.#ranges.indexOf(range) + 1, 0, upper);
     this.#splits++;
     this.#begin(upper);
@@ -168,17 +176,36 @@ export class RangeLister {
     return stretch;
   }
 
-  /** The page behind what the range has received. */
   #request(range: LiveRange): Promise<ListPage | undefined> {
-    const { bucket, prefix } = this.#options;
-    const after = range.listed;
-    const request = after === "" ? { bucket, prefix } : { bucket, prefix, after };
-    const page = this.#governor.ask(
-      () => this.#lister.page(request),
-      () => this.#isOver(),
-    );
+    const page =
+      range.pages === 0 && range.survey !== undefined ? this.#survey(range, range.survey) : this.#next(range);
     // It may fail while the stretch before it is visited, when nobody waits for it yet.
     page.catch(() => {});
     return page;
+  }
+
+  /** The page behind what the range has received. */
+  #next({ listed }: LiveRange): Promise<ListPage | undefined> {
+    return this.#ask({ prefix: this.#options.prefix, after: listed });
+  }
+
+  /** Learns what folders there are below `folder`. Without any, the page is as good as an ordinary one, if it is of the whole range. */
+  async #survey(range: LiveRange, folder: string): Promise<ListPage | undefined> {
+    const page = await this.#ask({ prefix: folder, after: range.listed, folded: true });
+    if (page === undefined) return undefined;
+    const whole =
+      folder === this.#options.prefix || range.upTo?.startsWith(folder) || range.upTo === endOfGroup(folder);
+    if (page.folders.length === 0 && (whole || page.truncated)) return page;
+    range.folders = page.folders;
+    this.#fillSoon();
+    return this.#next(range);
+  }
+
+  #ask({ after, ...request }: Omit<ListRequest, "bucket">): Promise<ListPage | undefined> {
+    const { bucket } = this.#options;
+    return this.#governor.ask(
+      () => this.#lister.page({ bucket, ...request, ...(after === "" ? {} : { after }) }),
+      () => this.#isOver(),
+    );
   }
 }

@@ -18,12 +18,22 @@ export interface Stretch {
   readonly objects: readonly ListedObject[];
 }
 
+/** What lies behind `at` becomes a range of its own. */
+export interface CutPoint {
+  readonly at: string;
+  /** A folder whose folders that range should ask for first. */
+  readonly survey?: string | undefined;
+}
+
 /** Keys `first` to `last` as far apart as so many keys are. */
 export interface Sample {
   readonly first: string;
   readonly last: string;
   readonly keys: number;
 }
+
+/** Part of a page that counts as its end. */
+const PAGE_END = 0.2;
 
 export class LiveRange {
   upTo: string | undefined;
@@ -34,19 +44,26 @@ export class LiveRange {
   ended = false;
   pages = 0;
   lastPage: Sample | undefined;
+  /** The end of the last page: keys may have become denser within it. */
+  lastPageEnd: Sample | undefined;
   /** All pages so far. */
   history: Sample | undefined;
   /** How often in a row what was taken from here turned out to hold nothing. */
   misses = 0;
+  /** Its first page is asked for folded at this prefix, to learn what folders there are. */
+  readonly survey: string | undefined;
+  /** Places to cut at that are known, not guessed: folders, in order. */
+  folders: readonly string[] = [];
   /** Whom this range was taken from, until its first page tells whether that was worth it. */
   readonly takenFrom: LiveRange | undefined;
   #visited: string;
 
-  constructor({ after, upTo }: KeyRange, takenFrom?: LiveRange) {
+  constructor({ after, upTo }: KeyRange, takenFrom?: LiveRange, survey?: string) {
     this.#visited = after;
     this.listed = after;
     this.upTo = upTo;
     this.takenFrom = takenFrom;
+    this.survey = survey;
   }
 
   /** The page behind `listed`. What lies beyond `upTo`, which may have moved since the request, is somebody else's. */
@@ -73,12 +90,16 @@ export class LiveRange {
   }
 
   /** Gives everything behind `at` away. */
-  cut(at: string): LiveRange {
+  cut({ at, survey }: CutPoint): LiveRange {
     assert(compareUtf8(this.listed, at) < 0, "a range was cut where it is listed already");
     assert(this.upTo === undefined || compareUtf8(at, this.upTo) < 0, "a range was cut behind its end");
-    const upper = new LiveRange(rangeOf(at, this.upTo), this);
+    const upper = new LiveRange(rangeOf(at, this.upTo), this, survey);
     this.upTo = at;
     return upper;
+  }
+
+  isWithin(key: string): boolean {
+    return compareUtf8(this.listed, key) < 0 && (this.upTo === undefined || compareUtf8(key, this.upTo) < 0);
   }
 
   get left(): KeyRange {
@@ -92,6 +113,9 @@ export class LiveRange {
       this.takenFrom.misses = first === undefined ? this.takenFrom.misses + 1 : 0;
     }
     if (first === undefined || last === undefined) return;
+    this.misses = Math.max(0, this.misses - 1);
+    const endKeys = Math.ceil(objects.length * PAGE_END);
+    this.lastPageEnd = { first: objects.at(-endKeys)?.key ?? first, last, keys: endKeys };
     this.lastPage = { first, last, keys: objects.length };
     this.history = {
       first: this.history?.first ?? first,
