@@ -1,4 +1,4 @@
-// Requests and time of a listing in a model of S3 where every request takes one unit of 60 ms: `node bench/listing.ts [keys ...]`.
+// Requests and time of a listing in a model of S3 where every request takes one unit of 60 ms: `node bench/listing-model.ts [keys ...]`.
 // The same numbers are bounds in test/unit/discovery/lister-speed.test.ts.
 
 import { PAGE_KEYS, SequenceLister } from "../test/fakes/memory-lister.ts";

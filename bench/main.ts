@@ -10,6 +10,8 @@ const BENCHES: Readonly<Record<string, string>> = {
   listing: "a listing of 100,000 keys on four layouts, at 1, 8 and 64 requests at once",
   seen: "a million files in the seen manifest: written, read, looked up",
   inventory: "a large S3 inventory in a small memory",
+  "listing-model": "requests and time of listing 10,000 to 1,000,000 keys, in a model of S3",
+  "list-page": "processor time of a listed page, beside the SDK's own parser",
   "end-to-end": "upload to committed rows on the local stack, and where the time goes",
 };
 

@@ -164,7 +164,7 @@ export class BatchWork {
    */
   async #release(index: number, error: MoraineError): Promise<void> {
     const { task } = this.#at(index);
-    const last = task.deliveries >= this.#settings.deliveriesMax;
+    const last = task.receives >= this.#settings.deliveriesMax;
     const facts = { error: { kind: error.kind, message: error.message } };
     await this.#decide(
       index,

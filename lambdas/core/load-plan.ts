@@ -21,7 +21,9 @@ export interface Task {
   readonly event: ObjectEvent;
   readonly ingestion: Ingestion;
   readonly messageIds: readonly string[];
-  /** Deliveries so far, this one included, but for those that ended before the file was taken up. */
+  /** Most deliveries of any of these messages: they end among the dead letters. */
+  readonly receives: number;
+  /** Deliveries of the file so far, this one included, by whatever message; but for those that had no time for it. */
   readonly deliveries: number;
 }
 
@@ -72,7 +74,7 @@ function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: Object
   const deliveries = message.receiveCount - 1 + Math.max(event.attempt ?? 1, 1);
   const other = tasks.get(key);
   if (other === undefined) {
-    tasks.set(key, { event, ingestion, messageIds: [message.id], deliveries });
+    tasks.set(key, { event, ingestion, messageIds: [message.id], receives: message.receiveCount, deliveries });
     return true;
   }
   const isNewer = isLater(other.event.version, event.version);
@@ -80,7 +82,13 @@ function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: Object
   if (!sameBytes && isNewer && isLater(event.version, other.event.version)) return false;
   const latest = isNewer ? event : other.event;
   const messageIds = [...new Set([...other.messageIds, message.id])];
-  tasks.set(key, { event: latest, ingestion, messageIds, deliveries: Math.max(other.deliveries, deliveries) });
+  tasks.set(key, {
+    event: latest,
+    ingestion,
+    messageIds,
+    receives: Math.max(other.receives, message.receiveCount),
+    deliveries: Math.max(other.deliveries, deliveries),
+  });
   return true;
 }
 

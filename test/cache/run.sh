@@ -21,4 +21,6 @@ if ! has_server; then
   echo "cache: left out, for neither valkey-server nor redis-server is on the PATH; install one (apt-get install valkey-server, brew install valkey)"
   exit 0
 fi
-exec ./node_modules/.bin/vitest run --project cache "$@"
+# The Node of the lockfile, whichever one the machine has.
+export PATH="$PWD/node_modules/.bin:$PATH"
+exec vitest run --project cache "$@"

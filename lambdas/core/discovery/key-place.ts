@@ -5,18 +5,18 @@ import { unitOrder } from "./key-order.ts";
 
 /** Characters remembered per place; more distinct ones add nothing to a guess. */
 const UNITS_MAX = 256;
-/** Draws without anything new that halve the likelihood of what was never seen. */
-const DOUBT_DRAWS = 4;
-/** A character this much rarer than the commonest one counts for less than a whole. */
+/** Steps without anything new that halve the likelihood of what was never seen. */
+const DOUBT_STEPS = 4;
+/** A kind of character this much rarer than the rest was blown here from names of another length. */
 const RARE = 0.1;
 /** What a character nobody expected gets. */
 const UNEXPECTED = 1e-3;
 
 const DIGITS = units("0123456789");
-const HEX_LOWER = units("abcdef");
-const HEX_UPPER = units("ABCDEF");
 const LOWER = units("abcdefghijklmnopqrstuvwxyz");
 const UPPER = units("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+const HEX_LOWER = units("abcdef");
+const HEX_UPPER = units("ABCDEF");
 
 export interface Piece {
   readonly unit: number;
@@ -24,27 +24,54 @@ export interface Piece {
   readonly share: number;
 }
 
+/** What is known around a place. */
+export interface Word {
+  /** All steps at the places of the word. */
+  readonly steps: Counts;
+  /** The first of two digits that stand alone: mostly a month, a day or an hour, which end with 12, 31 and 23. */
+  readonly isTens: boolean;
+}
+
+const THREE = 51;
+
+export type Counts = ReadonlyMap<number, number>;
+
 export class KeyPlace {
   readonly #counts = new Map<number, number>();
+  /** Of those, the ones that came by a step. */
+  readonly #steps = new Map<number, number>();
   #most = 0;
   #draws = 0;
-  #drawsSinceNew = 0;
+  #stepsSinceNew = 0;
   #pieces: readonly Piece[] | undefined;
   #drawsOfPieces = 0;
 
-  /** `drawn`: something before this place, or the place itself, differs from the key before, so this is news. True: never seen before. */
-  learn(unit: number, drawn: boolean): boolean {
-    const count = this.#counts.get(unit);
-    if (count === undefined && this.#counts.size >= UNITS_MAX) return false;
-    if (drawn) {
-      this.#draws++;
-      this.#drawsSinceNew++;
+  /**
+   * `before`: how many characters from here back to where this key began to differ from the one before: 0 is a step from one character
+   * to the next at this very place, undefined no difference up to here. True: a character never seen before.
+   */
+  learn(unit: number, before: number | undefined): boolean {
+    const count = this.#counts.get(unit) ?? 0;
+    if (count === 0 && this.#counts.size >= UNITS_MAX) return false;
+    if (before !== undefined) this.#draws++;
+    if (before === 0) {
+      this.#stepsSinceNew++;
+      this.#steps.set(unit, (this.#steps.get(unit) ?? 0) + 1);
     }
-    if (count !== undefined && !drawn) return false;
-    this.#counts.set(unit, (count ?? 0) + 1);
-    this.#most = Math.max(this.#most, (count ?? 0) + 1);
-    if (count === undefined) this.#drawsSinceNew = 0;
-    return count === undefined;
+    if (count > 0 && before === undefined) return false;
+    this.#counts.set(unit, count + 1);
+    this.#most = Math.max(this.#most, count + 1);
+    if (count === 0) this.#stepsSinceNew = 0;
+    return count === 0;
+  }
+
+  /** Characters that follow each other here, one after the other; others come here when something before them changes. */
+  get steps(): Counts {
+    return this.#steps;
+  }
+
+  get isDigit(): boolean {
+    return this.#counts.keys().every((unit) => DIGITS.has(unit));
   }
 
   /** The same character in every key, and no digit: a separator, or part of a word all keys share. */
@@ -55,15 +82,12 @@ export class KeyPlace {
 
   /** Another character would have shown by now. Digits may run over at any time. */
   get isSettled(): boolean {
-    return this.isLiteral && this.#draws >= DOUBT_DRAWS;
+    return this.isLiteral && this.#draws >= DOUBT_STEPS;
   }
 
-  get isVaried(): boolean {
-    return this.#counts.size > 1;
-  }
-
-  get seen(): Iterable<number> {
-    return this.#counts.keys();
+  /** Part of a name, as opposed to what separates names. */
+  get isOfWord(): boolean {
+    return this.#counts.size > 1 || this.#counts.keys().some(isAlphanumeric);
   }
 
   /** What a place near it has seen may change what is likely here. */
@@ -71,19 +95,22 @@ export class KeyPlace {
     this.#pieces = undefined;
   }
 
-  pieces(word: () => ReadonlySet<number>): readonly Piece[] {
+  pieces(word: () => Word): readonly Piece[] {
     if (this.#pieces !== undefined && this.#draws <= 1.2 * this.#drawsOfPieces + 4) return this.#pieces;
     this.#pieces = this.#cut(word());
     this.#drawsOfPieces = this.#draws;
     return this.#pieces;
   }
 
-  #cut(word: ReadonlySet<number>): readonly Piece[] {
+  #cut({ steps, isTens }: Word): readonly Piece[] {
+    const likely = this.isLiteral || !this.isOfWord ? new Set<number>() : likelyIn(steps);
+    if (this.isDigit) for (const unit of DIGITS) likely.add(unit);
     const weights = new Map<number, number>();
-    for (const [unit, count] of this.#counts) weights.set(unit, Math.min(1, count / (RARE * this.#most)));
-    const unseen = 1 / (1 + this.#drawsSinceNew / DOUBT_DRAWS);
-    if (!this.isLiteral)
-      for (const unit of likely(this.#counts, word)) if (!weights.has(unit)) weights.set(unit, unseen);
+    const unseen = 1 / (1 + this.#stepsSinceNew / DOUBT_STEPS);
+    for (const unit of likely) weights.set(unit, isTens && unit > THREE ? unseen * RARE : unseen);
+    for (const [unit, count] of this.#counts) {
+      weights.set(unit, likely.has(unit) ? 1 : Math.min(1, count / (RARE * this.#most)));
+    }
     const total = weights.values().reduce((sum, weight) => sum + weight, 0);
     let low = 0;
     return [...weights]
@@ -96,14 +123,27 @@ export class KeyPlace {
   }
 }
 
-/** Digits beside digits, hex letters beside hex: what `word`, the varying places around, is made of. */
-function likely(seen: ReadonlyMap<number, number>, word: ReadonlySet<number>): Set<number> {
-  const all = new Set<number>();
-  if (!(hasAny(seen, DIGITS) || hasAny(seen, LOWER) || hasAny(seen, UPPER))) return all;
-  if (hasAny(word, DIGITS) || hasAny(seen, DIGITS)) addAll(all, DIGITS);
-  if (hasAny(word, LOWER)) addAll(all, isOnly(word, LOWER, HEX_LOWER) ? HEX_LOWER : LOWER);
-  if (hasAny(word, UPPER)) addAll(all, isOnly(word, UPPER, HEX_UPPER) ? HEX_UPPER : UPPER);
-  return all;
+/** Digits where there are digits, hex letters where there are hex letters. */
+function likelyIn(steps: Counts): Set<number> {
+  const enough = RARE * sum(steps, () => true);
+  const likely = new Set<number>();
+  for (const [kind, hex] of [
+    [DIGITS, DIGITS],
+    [LOWER, HEX_LOWER],
+    [UPPER, HEX_UPPER],
+  ] as const) {
+    const count = sum(steps, (unit) => kind.has(unit));
+    if (count === 0 || count < enough) continue;
+    const others = sum(steps, (unit) => kind.has(unit) && !hex.has(unit));
+    for (const unit of others < RARE * RARE * count ? hex : kind) likely.add(unit);
+  }
+  return likely;
+}
+
+function sum(counts: Counts, holds: (unit: number) => boolean): number {
+  let total = 0;
+  for (const [unit, count] of counts) if (holds(unit)) total += count;
+  return total;
 }
 
 /** The piece of a character; one that was not expected lies between its neighbours. */
@@ -124,24 +164,10 @@ export function pieceAt(pieces: readonly Piece[], value: number): Piece | undefi
   return pieces.findLast(({ low }) => low <= value) ?? pieces[0];
 }
 
-export function isAlphanumeric(unit: number): boolean {
+function isAlphanumeric(unit: number): boolean {
   return DIGITS.has(unit) || LOWER.has(unit) || UPPER.has(unit);
 }
 
 function units(text: string): ReadonlySet<number> {
   return new Set([...text].map((character) => character.charCodeAt(0)));
-}
-
-export function addAll(to: Set<number>, from: Iterable<number>): void {
-  for (const unit of from) to.add(unit);
-}
-
-function hasAny(seen: ReadonlySet<number> | ReadonlyMap<number, number>, of: ReadonlySet<number>): boolean {
-  for (const unit of seen.keys()) if (of.has(unit)) return true;
-  return false;
-}
-
-function isOnly(word: ReadonlySet<number>, of: ReadonlySet<number>, only: ReadonlySet<number>): boolean {
-  for (const unit of word) if (of.has(unit) && !only.has(unit)) return false;
-  return true;
 }

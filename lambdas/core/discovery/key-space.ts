@@ -3,7 +3,7 @@
 // them but speed. A place is counted from the last "/", so that folders of different lengths do not blur what is below them.
 
 import { endOfGroup, sharedLength } from "./key-order.ts";
-import { addAll, isAlphanumeric, KeyPlace, type Piece, pieceAt, pieceOf } from "./key-place.ts";
+import { KeyPlace, type Piece, pieceAt, pieceOf, type Word } from "./key-place.ts";
 import type { CutPoint } from "./live-range.ts";
 
 /** Keys looked at per page. */
@@ -25,7 +25,7 @@ export class KeySpace {
 
   /** `objects`: in order. */
   learn(objects: readonly { readonly key: string }[]): void {
-    const step = Math.max(1, Math.floor(objects.length / SAMPLES));
+    const step = Math.floor(objects.length / SAMPLES) | 1;
     let before: string | undefined;
     for (let at = 0; at < objects.length; at += step) {
       const key = objects[at]?.key ?? "";
@@ -111,22 +111,24 @@ export class KeySpace {
       this.#folders[cursor.folder] ??= [];
       const places = this.#folders[cursor.folder] ?? [];
       places[cursor.at] ??= new KeyPlace();
-      if (places[cursor.at]?.learn(unit, at >= same) === true) forgetAround(places, cursor.at);
+      if (places[cursor.at]?.learn(unit, at >= same ? at - same : undefined) === true) forgetAround(places, cursor.at);
       step(cursor, unit);
     }
   }
 
-  /** All characters at the places around this one that vary, as far as the word goes. */
-  #wordAround({ folder, at }: Cursor): Set<number> {
-    const word = new Set<number>();
+  #wordAround({ folder, at }: Cursor): Word {
+    const places = this.#folders[folder] ?? [];
+    const steps = new Map<number, number>();
     for (const direction of [-1, 1]) {
-      for (let near = at; Math.abs(near - at) <= WORD; near += direction) {
-        const place = this.#folders[folder]?.[near];
-        if (place === undefined || (!place.isVaried && ![...place.seen].some(isAlphanumeric))) break;
-        if (!place.isLiteral) addAll(word, place.seen);
+      for (let near = direction < 0 ? at : at + 1; Math.abs(near - at) <= WORD; near += direction) {
+        const place = places[near];
+        if (place?.isOfWord !== true) break;
+        for (const [unit, count] of place.steps) steps.set(unit, (steps.get(unit) ?? 0) + count);
       }
     }
-    return word;
+    const [before, ones, behind] = [places[at - 1], places[at + 1], places[at + 2]];
+    const isTens = before?.isOfWord !== true && ones?.isDigit === true && behind?.isOfWord !== true;
+    return { steps, isTens };
   }
 }
 

@@ -32,6 +32,8 @@ export interface Sample {
   readonly keys: number;
 }
 
+/** Parts that were cut together and are all empty say no more than one. */
+const MISSES_MAX = 2;
 /** Part of a page that counts as its end. */
 const PAGE_END = 0.2;
 
@@ -110,7 +112,7 @@ export class LiveRange {
     const first = objects[0]?.key;
     const last = objects.at(-1)?.key;
     if (this.pages++ === 0 && this.takenFrom !== undefined) {
-      this.takenFrom.misses = first === undefined ? this.takenFrom.misses + 1 : 0;
+      this.takenFrom.misses = first === undefined ? Math.min(MISSES_MAX, this.takenFrom.misses + 1) : 0;
     }
     if (first === undefined || last === undefined) return;
     this.misses = Math.max(0, this.misses - 1);

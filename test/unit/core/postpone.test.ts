@@ -135,6 +135,21 @@ test("a file that was tried too often is not sent anew any more: its message goe
   expect(report).toMatchObject({ retry: ["poison"], postponed: 0 });
 });
 
+test("a service that is away fails no file before its message is near the dead letters, however often the file was tried", async () => {
+  const { harness } = new Slow();
+  const event = { ...(await harness.put("orders/1", "row 1")), attempt: harness.settings.deliveriesMax };
+  const store = override(harness.store, {
+    get: async () => {
+      throw new MoraineError("Unavailable", "throttled");
+    },
+  });
+  const outcomes = [];
+  for (let receiveCount = 1; receiveCount <= harness.settings.deliveriesMax; receiveCount++) {
+    outcomes.push((await harness.load([event], { receiveCount, ports: { store } })).outcomes.failed);
+  }
+  expect(outcomes).toEqual([...outcomes.slice(1).map(() => 0), 1]);
+});
+
 test("an invocation that begins nothing sends nothing: messages would go round as fast as the queue can", async () => {
   const slow = new Slow();
   const events = await slow.put(1);

@@ -30,7 +30,7 @@ test.each(cases)(
     expect(measured.keys).toBe(KEYS);
     expect(measured.listRequests).toBeLessThanOrEqual(1.05 * PAGES + 4 * measured.ranges);
     // That bound grows with empty ranges, this one does not.
-    expect(measured.listRequests).toBeLessThanOrEqual((concurrency === 8 ? 1.05 : 1.25) * PAGES);
+    expect(measured.listRequests).toBeLessThanOrEqual((concurrency === 8 ? 1.05 : 1.15) * PAGES);
     expect(Math.max(...measured.inFlight)).toBeLessThanOrEqual(concurrency);
     expect(measured.units).toBeLessThanOrEqual(PAGES / concurrency / 0.7);
   },
