@@ -4,7 +4,6 @@
 
 import type { BucketLister, Clock, ListPage, ListRequest, Timer } from "../ports.ts";
 import { Governor } from "./governor.ts";
-import { endOfGroup } from "./key-order.ts";
 import { KeySpace } from "./key-space.ts";
 import { type CutPoint, LiveRange, type Stretch } from "./live-range.ts";
 import type { KeyRange } from "./model.ts";
@@ -193,8 +192,8 @@ export class RangeLister {
   async #survey(range: LiveRange, folder: string): Promise<ListPage | undefined> {
     const page = await this.#ask({ prefix: folder, after: range.listed, folded: true });
     if (page === undefined) return undefined;
-    const whole =
-      folder === this.#options.prefix || range.upTo?.startsWith(folder) || range.upTo === endOfGroup(folder);
+    // A range up to the very end of the folder ("in/a0" for "in/a/") holds one key that is not in it.
+    const whole = folder === this.#options.prefix || range.upTo?.startsWith(folder);
     if (page.folders.length === 0 && (whole || page.truncated)) return page;
     range.folders = page.folders;
     this.#fillSoon();

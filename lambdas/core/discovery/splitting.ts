@@ -58,7 +58,7 @@ export function chooseCuts(request: SplitRequest): readonly Cut[] {
     idle -= points.length;
   };
   for (const range of request.ranges) {
-    if (range.folders.length > 0 && idle > 0) cut(range, betweenFolders(range, idle));
+    if (range.folders.length > 0 && !range.ended && idle > 0) cut(range, betweenFolders(range, idle));
   }
   const cutAlready = new Set(cuts.map(({ range }) => range));
   const estimates = request.ranges
