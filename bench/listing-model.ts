@@ -1,5 +1,5 @@
 // Requests and time of a listing in a model of S3 where every request takes one unit of 60 ms: `node bench/listing-model.ts [keys ...]`.
-// The same numbers are bounds in test/unit/discovery/lister-speed.test.ts.
+// The same numbers are bounds in test/bounds/lister-speed.test.ts.
 
 import { PAGE_KEYS, SequenceLister } from "../test/fakes/memory-lister.ts";
 import { cutEvenly, LAYOUTS } from "../test/unit/discovery/layouts.ts";

@@ -2,9 +2,9 @@
 // Every 30 s one commit of one small file, the worst case for manifests: nothing but merging and expiry keeps them few.
 
 import { expect, test } from "vitest";
-import { DEFAULT_LIMITS } from "../../../lambdas/core/settings.ts";
-import type { MemoryObjectStore } from "../../fakes/memory-object-store.ts";
-import { Harness, override } from "./harness.ts";
+import { DEFAULT_LIMITS } from "../../lambdas/core/settings.ts";
+import type { MemoryObjectStore } from "../fakes/memory-object-store.ts";
+import { Harness, override } from "../unit/core/harness.ts";
 
 const COMMITS = 3000;
 const INTERVAL_MS = 30_000;

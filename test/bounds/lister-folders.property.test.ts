@@ -2,10 +2,10 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compareUtf8 } from "../../../lambdas/core/discovery/key-order.ts";
-import { RangeLister } from "../../../lambdas/core/discovery/lister.ts";
-import type { ListRequest } from "../../../lambdas/core/ports.ts";
-import { SequenceLister } from "../../fakes/memory-lister.ts";
+import { compareUtf8 } from "../../lambdas/core/discovery/key-order.ts";
+import { RangeLister } from "../../lambdas/core/discovery/lister.ts";
+import type { ListRequest } from "../../lambdas/core/ports.ts";
+import { SequenceLister } from "../fakes/memory-lister.ts";
 
 const anyKey = fc
   .array(fc.constantFrom("/", "0", ".", "-", "a", "b"), { minLength: 1, maxLength: 5 })

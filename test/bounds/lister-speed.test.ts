@@ -2,9 +2,9 @@
 // prints the same for other numbers of keys, and for all layouts with and without hints.
 
 import { expect, test } from "vitest";
-import { PAGE_KEYS, SequenceLister } from "../../fakes/memory-lister.ts";
-import { cutEvenly, LAYOUTS } from "./layouts.ts";
-import { measure } from "./virtual-s3.ts";
+import { PAGE_KEYS, SequenceLister } from "../fakes/memory-lister.ts";
+import { cutEvenly, LAYOUTS } from "../unit/discovery/layouts.ts";
+import { measure } from "../unit/discovery/virtual-s3.ts";
 
 const KEYS = 1_000_000;
 const PAGES = KEYS / PAGE_KEYS;

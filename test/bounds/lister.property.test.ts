@@ -3,13 +3,13 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compareUtf8 } from "../../../lambdas/core/discovery/key-order.ts";
-import { RangeLister, type Stretch } from "../../../lambdas/core/discovery/lister.ts";
-import type { KeyRange } from "../../../lambdas/core/discovery/model.ts";
-import { MoraineError } from "../../../lambdas/core/errors.ts";
-import type { BucketLister, ListPage, ListRequest } from "../../../lambdas/core/ports.ts";
-import { SequenceLister } from "../../fakes/memory-lister.ts";
-import { SeededRandom } from "../../fakes/seeded-random.ts";
+import { compareUtf8 } from "../../lambdas/core/discovery/key-order.ts";
+import { RangeLister, type Stretch } from "../../lambdas/core/discovery/lister.ts";
+import type { KeyRange } from "../../lambdas/core/discovery/model.ts";
+import { MoraineError } from "../../lambdas/core/errors.ts";
+import type { BucketLister, ListPage, ListRequest } from "../../lambdas/core/ports.ts";
+import { SequenceLister } from "../fakes/memory-lister.ts";
+import { SeededRandom } from "../fakes/seeded-random.ts";
 
 const BUCKET = "b";
 const PREFIX = "p/";
