@@ -8,7 +8,7 @@ import type * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import type { DiscoveryConfig, Ingestion, MoraineConfig } from "../lambdas/core/config.ts";
 import { DISCOVERY_FOLDER } from "../lambdas/core/discovery/defaults.ts";
-import { LIMITS } from "../lambdas/core/environment.ts";
+import { DISCOVER_NODE_FLAGS, LIMITS } from "../lambdas/core/environment.ts";
 import { backfillMachine } from "./backfill-machine.ts";
 import { acknowledge } from "./checks.ts";
 import { grantLedger } from "./grants.ts";
@@ -39,7 +39,7 @@ export class Discovery extends Construct {
       description: "Moraine: lists buckets and sends what the ledger does not know to be loaded",
       memoryMb: LIMITS.discoverMemoryMb,
       timeoutSeconds: LIMITS.discoverTimeoutSeconds,
-      environment: props.environment,
+      environment: { ...props.environment, NODE_OPTIONS: DISCOVER_NODE_FLAGS.join(" ") },
     });
     this.#grant(props);
     this.#reachCache(props.config.discovery);

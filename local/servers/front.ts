@@ -142,6 +142,8 @@ function count(
   const end = response.end.bind(response) as (...args: unknown[]) => ServerResponse;
   response.write = ((...args: unknown[]) => {
     bytesOut += size(args[0]);
+    // A client that has all bytes it was promised goes on, while the end of the stream is still on its way here.
+    if (bytesOut >= Number(response.getHeader("content-length") ?? Number.POSITIVE_INFINITY)) record();
     return write(...args);
   }) as typeof response.write;
   response.end = ((...args: unknown[]) => {

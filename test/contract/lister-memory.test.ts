@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { DISCOVER_NODE_FLAGS } from "../../lambdas/core/environment.ts";
 import type { ListPage } from "../../lambdas/core/ports.ts";
 import { SequenceLister } from "../fakes/memory-lister.ts";
 import { LAYOUTS } from "../unit/discovery/layouts.ts";
@@ -39,10 +40,10 @@ function xmlOf({ objects, folders, truncated }: ListPage): string {
   return `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${truncated}</IsTruncated>${contents.join("")}${prefixes.join("")}</ListBucketResult>`;
 }
 
-/** With the heap a function of 512 MB might have. */
+/** With the flags of the discover function, and the heap a function of 512 MB might have. */
 async function measured(...address: string[]) {
   const program = join(import.meta.dirname, "list-million.ts");
-  const flags = ["--expose-gc", "--max-old-space-size=192", program, ...address];
+  const flags = ["--expose-gc", ...DISCOVER_NODE_FLAGS, "--max-old-space-size=192", program, ...address];
   const { stdout } = await promisify(execFile)(process.execPath, flags);
   return JSON.parse(stdout) as { keys: number; heapGrowth: number; rssMax: number };
 }
