@@ -1,5 +1,5 @@
 // Synthesizes a stack in this process, with the feature flags of cdk.json, and gives tests a typed view of its template.
-// The rules that fail a synth are left out here, for they take longer than all the rest: synth.test.ts runs them, once.
+// The rules that fail a synth are left out here, for they take longer than all the rest: test/synth runs them, once.
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { App } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import { parseConfig } from "../../lambdas/core/config-file.ts";
-import { bundleHandlers } from "../../lib/bundle.ts";
+import { type Bundles, bundleHandlers } from "../../lib/bundle.ts";
 import { MoraineStack } from "../../lib/moraine-stack.ts";
 
 export const ROOT = join(import.meta.dirname, "../..");
@@ -38,13 +38,17 @@ process.once("exit", () => {
 /** CDK's own rules take seconds to load. */
 process.env["CDK_VALIDATION"] = "false";
 
+/** Of the first configuration: no template depends on what is in them, and they take longer than all the rest. */
+let bundles: Promise<Bundles> | undefined;
+
 export async function synthesize(yaml: string = readExample("moraine.yaml")): Promise<Synthesized> {
   const { config, errors } = parseConfig(yaml, "test.yaml");
   if (config === undefined) throw new Error(errors.join("\n"));
   const folder = mkdtempSync(join(tmpdir(), "moraine-stack-"));
   folders.push(folder);
   const app = new App({ outdir: folder, context: flags() });
-  const stack = new MoraineStack(app, "Moraine", { config, bundles: await bundleHandlers(config) });
+  bundles ??= bundleHandlers(config);
+  const stack = new MoraineStack(app, "Moraine", { config, bundles: await bundles });
   app.synth();
   const template = Template.fromStack(stack);
   const resources = (type: string) => Object.entries(template.findResources(type) as Record<string, Resource>);

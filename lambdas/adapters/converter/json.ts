@@ -116,7 +116,8 @@ export class JsonReader implements FormatReader {
     }
     const columns = columnsOfShape(reader.shape, known?.fields ?? [], job.hints, this.#files.path.length === 0);
     for (const { path, sources: having } of columns.strays) {
-      const message = "a key cannot be a column: it is empty, holds NUL or differs from another only by case";
+      const message =
+        "a key cannot be a column: it is empty, holds NUL or differs from another only by case; a table whose schema.hints make the column a string holds such records as JSON text";
       for (const index of having) fail(index, "KEY_COLLISION", message, path);
     }
     this.#renamed = columns.renamed;

@@ -13,7 +13,7 @@ import { CONFIG_ASSET } from "../../lambdas/core/environment.ts";
 import { bundleHandlers } from "../../lib/bundle.ts";
 import { UNZIPPED_BYTES_MAX } from "../../lib/duckdb-archive.ts";
 import { layerHash, readLockfile, readPins } from "../../lib/duckdb-packages.ts";
-import { flags, ROOT, readExample, type Synthesized, synthesize } from "./synthesize.ts";
+import { flags, ROOT, readExample, type Synthesized, synthesize } from "../stack/synthesize.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "moraine-synth-test-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
