@@ -1,4 +1,4 @@
-// The few LIST requests that planning and sampling make, one after the other: counted, bounded, and tried again when throttled.
+// The few LIST requests that planning and sampling make: counted, and tried again when throttled.
 
 import { isKind } from "../errors.ts";
 import type { BucketLister, ListPage, ListRequest, Timer } from "../ports.ts";

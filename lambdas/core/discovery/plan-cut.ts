@@ -95,11 +95,8 @@ async function findFolders(pager: Pager, prefix: string): Promise<readonly strin
   }
   const { folders } = page;
   if (folders.length < 2 || folders.length > EXPANDED_MAX) return folders;
-  const expanded: string[] = [];
-  for (const folder of folders) {
-    expanded.push(folder, ...(await pager.page({ prefix: folder, folded: true })).folders.slice(1));
-  }
-  return expanded;
+  const below = await Promise.all(folders.map((folder) => pager.page({ prefix: folder, folded: true })));
+  return folders.flatMap((folder, n) => [folder, ...(below[n]?.folders.slice(1) ?? [])]);
 }
 
 function isChain({ folders, objects, truncated }: ListPage): boolean {
@@ -107,10 +104,8 @@ function isChain({ folders, objects, truncated }: ListPage): boolean {
 }
 
 async function mostAreLarge(pager: Pager, folders: readonly string[]): Promise<boolean> {
-  const sample = evenly(folders, SAMPLED_MAX);
-  let large = 0;
-  for (const folder of sample) large += (await pager.page({ prefix: folder })).truncated ? 1 : 0;
-  return large * 2 >= sample.length;
+  const pages = await Promise.all(evenly(folders, SAMPLED_MAX).map((prefix) => pager.page({ prefix })));
+  return pages.filter(({ truncated }) => truncated).length * 2 >= pages.length;
 }
 
 /** Boundaries in order. */
