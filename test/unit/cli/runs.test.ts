@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Progress } from "../../../cli/runs.ts";
 import type { RunRecord } from "../../../lambdas/core/discovery/model.ts";
+import { failRun, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { type RunHarness, RunHarness as World } from "../discovery/run-harness.ts";
 import { CONFIG, type Machine, outputsFile, RUN_ID, run } from "./terminal.ts";
 
@@ -87,6 +88,42 @@ test("moraine runs and run tell of runs, newest first and by id", async () => {
   expect(code).toBe(0);
   expect(out).toContain("12 listed: 12 new, 0 changed, 0 known, 0 skipped, 0 excluded");
   expect((await run(machine, "run", "nobody")).code).toBe(1);
+});
+
+describe("the progress of a run under way", () => {
+  async function progressOf(harness: RunHarness, id: string): Promise<Progress> {
+    const { code, out } = await run(machineOf(harness), "run", id, "--json");
+    expect(code).toBe(0);
+    return JSON.parse(out) as Progress;
+  }
+
+  test("is the sum of its shards' checkpoints", async () => {
+    const harness = new World();
+    await harness.fill(30);
+    const begun = await harness.begin("one");
+    expect((await progressOf(harness, "one")).counts.total).toBe(0);
+    const round = await planRound(harness.context(), begun);
+    await harness.listAll(begun, round, { objectsMax: 10 });
+    const { run: record, counts, shards } = await progressOf(harness, "one");
+    expect([record.status, shards, counts.total]).toEqual(["RUNNING", 1, harness.sent().length]);
+    expect(counts.total).toBeGreaterThan(0);
+  });
+
+  test("counts what the runs had listed that it takes up again, and not as its own speed", async () => {
+    const harness = new World();
+    await harness.fill(60);
+    for (const name of ["one", "two"]) {
+      const begun = await harness.begin(name);
+      await harness.listAll(begun, await planRound(harness.context(), begun), { objectsMax: 10 });
+      await failRun(harness.context(), begun, "stopped");
+      harness.clock.advance(1000);
+    }
+    await planRound(harness.context(), await harness.begin("three"));
+    harness.clock.advance(1000);
+    const { counts, rate } = await progressOf(harness, "three");
+    expect(counts.total).toBe(harness.sent().length);
+    expect([counts.total > 10, rate]).toEqual([true, 0]);
+  });
 });
 
 test("a checkpoint is shown, and forgotten only for the ingestion that is named", async () => {
