@@ -44,6 +44,13 @@ test("a listing function that dies fails no run: what it left is gathered into t
   expect(definition.States["MoreToList"]).toMatchObject({ Choices: [{ Next: "ListShards" }], Default: "Finish" });
 });
 
+test("an execution that finds another run under way waits, and begins again with its own input", () => {
+  const { Choices } = state("AlreadyUnderWay") as unknown as { Choices: { Condition: string; Next: string }[] };
+  const busy = Choices.find(({ Condition }) => Condition.includes('"busy"'));
+  expect(state(busy?.Next ?? "")).toMatchObject({ Type: "Wait", Next: "Begin" });
+  expect(JSON.stringify(state("Begin"))).toContain('"input":"{% $states.context.Execution.Input %}"');
+});
+
 test("every step after the beginning gives the ingestion free when it fails", () => {
   for (const name of ["Plan", "ListShards", "Gather", "Finish"]) {
     const [caught] = state(name)["Catch"] as { ErrorEquals: string[]; Next: string }[];
