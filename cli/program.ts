@@ -75,7 +75,9 @@ function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): C
     .action(async (name?: string) => answer(validate(terminal, options(), name)));
   program
     .command("backfill")
-    .description("lists an ingestion's files and loads those that no event brought; joins a run that is under way")
+    .description(
+      "lists an ingestion's files and loads those that no event brought; joins a run of the same, waits for another",
+    )
     .argument("<ingestion>", "its id in the configuration")
     .addOption(new Option("--strategy <name>", "instead of the configured one").choices(STRATEGIES))
     .addOption(new Option("--prefix <start>", "only keys that begin so; below the ingestion's prefix"))
@@ -93,7 +95,9 @@ function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): C
     .addOption(new Option("--dry-run", "count and check, send nothing").default(false))
     .addOption(new Option("--check-all", "ask the ledger about every file, whatever was seen before").default(false))
     .addOption(new Option("--fresh", "start anew instead of taking a failed run up again").default(false))
-    .addOption(new Option("--watch", "start nothing: watch the run that is under way").default(false))
+    .addOption(
+      new Option("--watch", "start nothing: watch the run that is under way").conflicts("detach").default(false),
+    )
     .addOption(new Option("--detach", "start the run and do not wait for it").default(false))
     .action(async (ingestion: string, request) => answer(await backfill(terminal, options(), ingestion, request)));
   program

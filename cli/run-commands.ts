@@ -46,13 +46,10 @@ export async function backfill(
       respond(terminal, options, started, ({ runId }) => `run ${runId} was started\n`);
       return true;
     }
-    const watched = { operator: stack.operator, terminal, ingestion, silent: options.json };
+    const watched = { operator: stack.operator, terminal, ingestion, dryRun: request.dryRun, silent: options.json };
     const { runId, execution } = started;
     const progress = await watchRun(watched, runId, execution);
-    if (progress === undefined) {
-      terminal.writeError(`\nthe run goes on: moraine backfill ${ingestion} --watch comes back to it\n`);
-      return true;
-    }
+    if (progress === undefined) return true;
     respond(terminal, options, progress, renderRun);
     return progress.run.status === "SUCCEEDED";
   });

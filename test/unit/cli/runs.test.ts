@@ -80,6 +80,67 @@ describe("moraine backfill", () => {
   });
 });
 
+describe("watching a run", () => {
+  const running: Machine["execution"] = async () => ({ status: "RUNNING" });
+  const stopped: Machine["execution"] = async () => ({ status: "ABORTED" });
+
+  test("of an ingestion that another run lists says which one it waits for", async () => {
+    const harness = new World();
+    const other = await harness.begin("other", { checkAll: true });
+    const waiting = { ...machineOf(harness), startExecution: async () => "arn:one", execution: running };
+    let slept = 0;
+    const sleep = async () => {
+      slept++;
+      if (slept === 2) await harness.complete(other).then(() => harness.run(RUN_ID));
+    };
+    const { code, err } = await run({ ...waiting, sleep }, "backfill", "orders");
+    expect(code).toBe(0);
+    expect(err.match(/run other of orders is under way: waiting for its end/g)).toHaveLength(1);
+  });
+
+  test("that joined another one ends with that one's report", async () => {
+    const harness = new World();
+    const other = await harness.begin("other");
+    const output = JSON.stringify({ kind: "joined", run: other });
+    const execution: Machine["execution"] = async (arn) =>
+      arn === "arn:one" ? { status: "SUCCEEDED", output } : { status: "RUNNING" };
+    const sleep = async () => void (await harness.complete(other));
+    const joining = { ...machineOf(harness), startExecution: async () => "arn:one", execution, sleep };
+    const { code, out, err } = await run(joining, "backfill", "orders");
+    expect([code, out.split("\n")[0]]).toEqual([0, "other"]);
+    expect(err).toContain("run other of orders lists the same already");
+  });
+
+  test.each([["--watch"], ["--fresh"]])(
+    "with %s ends when its execution was stopped and could not say so",
+    async (flag) => {
+      const harness = new World();
+      await harness.begin(flag === "--watch" ? "one" : RUN_ID);
+      const { code, err } = await run(
+        { ...machineOf(harness), startExecution: async () => `arn:${RUN_ID}`, execution: stopped },
+        ...["backfill", "orders", flag],
+      );
+      expect([code, err]).toEqual([3, expect.stringContaining("somebody stopped the execution of the run")]);
+    },
+  );
+
+  test("may be left: the message names what comes back to it, of a dry run too", async () => {
+    const harness = new World();
+    await harness.begin("other");
+    const left = { ...machineOf(harness), startExecution: async () => "arn:one", execution: running };
+    const { code, err } = await run({ ...left, interrupted: () => true }, "backfill", "orders", "--dry-run");
+    expect([code, err]).toEqual([
+      0,
+      `\nthe run goes on: moraine run ${RUN_ID} shows how far it is once it has begun\n`,
+    ]);
+  });
+
+  test("and not watching it exclude each other", async () => {
+    const { code, err } = await run(machine, "backfill", "orders", "--watch", "--detach");
+    expect([code, err]).toEqual([2, expect.stringContaining("'--detach'")]);
+  });
+});
+
 test("moraine runs and run tell of runs, newest first and by id", async () => {
   const list = JSON.parse((await run(machine, "runs", "--json")).out) as RunRecord[];
   expect(list.map(({ runId }) => runId)).toEqual([RUN_ID]);

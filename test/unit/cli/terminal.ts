@@ -22,6 +22,9 @@ export interface Machine {
   readonly startExecution?: Operator["startExecution"];
   readonly execution?: Operator["execution"];
   readonly now?: () => number;
+  /** What happens while the command waits. */
+  readonly sleep?: () => Promise<void>;
+  readonly interrupted?: () => boolean;
 }
 
 export const RUN_ID = "0190a000-0000-7000-8000-000000000001";
@@ -52,9 +55,9 @@ export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
       };
     },
     now: machine.now ?? (() => 0),
-    sleep: async () => {},
+    sleep: machine.sleep ?? (async () => {}),
     uuid: () => RUN_ID,
-    interrupted: () => false,
+    interrupted: machine.interrupted ?? (() => false),
     rewrites: false,
   });
   return { code, out, err, target };
