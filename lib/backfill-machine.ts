@@ -1,6 +1,6 @@
 // The state machine of a run, in JSONata:
 //
-//   Begin -> Plan -> ListShards (Distributed Map) -> Gather -> ListShards … | Finish
+//   Begin -> Plan -> ListShards (Distributed Map) -> Gather -> ListShards … | Finish       a plan without shards: Finish at once
 //     ├ joined: ends with the run that is under way         any error after Begin: GiveUp, which frees the ingestion
 //     └ busy: Wait, and Begin again
 //
@@ -84,11 +84,14 @@ export function backfillMachine(
 
   const isKind = (kind: string) => sfn.Condition.jsonata(`{% $states.input.kind = "${kind}" %}`);
   const more = sfn.Choice.jsonata(scope, "MoreToList").when(isKind("more"), list).otherwise(finish);
+  const anything = sfn.Choice.jsonata(scope, "AnythingToList")
+    .when(sfn.Condition.jsonata("{% $round.shards = 0 %}"), finish)
+    .otherwise(list.next(gather).next(more));
   const wait = sfn.Wait.jsonata(scope, "WaitForOther", { time: sfn.WaitTime.duration(BUSY_WAIT) });
   const underWay = sfn.Choice.jsonata(scope, "AlreadyUnderWay")
     .when(isKind("joined"), sfn.Succeed.jsonata(scope, "Joined"))
     .when(isKind("busy"), wait.next(begin))
-    .otherwise(plan.next(list).next(gather).next(more));
+    .otherwise(plan.next(anything));
   const made = machine(scope, id, begin.next(underWay));
   acknowledgeOwnRights(made, code);
   made.addToRolePolicy(new iam.PolicyStatement({ actions: ["s3:GetObject"], resources: [roundsArn] }));

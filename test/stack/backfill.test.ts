@@ -44,6 +44,14 @@ test("a listing function that dies fails no run: what it left is gathered into t
   expect(definition.States["MoreToList"]).toMatchObject({ Choices: [{ Next: "ListShards" }], Default: "Finish" });
 });
 
+test("a plan that comes to no shards is finished without a map over nothing", () => {
+  expect(state("Plan")).toMatchObject({ Next: "AnythingToList" });
+  expect(state("AnythingToList")).toMatchObject({
+    Choices: [{ Condition: "{% $round.shards = 0 %}", Next: "Finish" }],
+    Default: "ListShards",
+  });
+});
+
 test("an execution that finds another run under way waits, and begins again with its own input", () => {
   const { Choices } = state("AlreadyUnderWay") as unknown as { Choices: { Condition: string; Next: string }[] };
   const busy = Choices.find(({ Condition }) => Condition.includes('"busy"'));
