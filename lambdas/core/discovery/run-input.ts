@@ -27,7 +27,7 @@ export function readRunInput(config: MoraineConfig, raw: unknown): ReadInput {
   const reader = new InputReader(raw);
   const ingestion = readIngestion(reader, config);
   const strategy = reader.choice("strategy", STRATEGIES);
-  const listing = readListing(reader, ingestion, strategy);
+  const listing = readListing(reader, config, ingestion, strategy);
   const window = readWindow(reader, listing);
   const scope = readScope(reader, ingestion);
   const trigger = reader.choice("trigger", TRIGGERS) ?? "console";
@@ -59,6 +59,7 @@ function readIngestion(reader: InputReader, config: MoraineConfig): Ingestion | 
 /** The strategy's own options, from the input, else from where the ingestion configures it, else the defaults. */
 function readListing(
   reader: InputReader,
+  config: MoraineConfig,
   ingestion: Ingestion | undefined,
   wanted: Strategy | undefined,
 ): Listing | undefined {
@@ -86,18 +87,27 @@ function readListing(
       return undefined;
     }
     case "inventory": {
-      const configured = listingOf(strategy, undefined, ingestion);
-      const location = options.location ?? configured?.location;
-      const ageMaxMs = configured?.ageMaxMs ?? DISCOVERY_DEFAULTS.inventoryAgeMaxMs;
-      if (location !== undefined) return { strategy, location, ageMaxMs };
-      reader.complain("inventory", `is missing, and the ingestion has none; give ${INVENTORY_SHAPE}`);
+      const [own, all] = [inventoriesOf(ingestion), config.ingestions.flatMap(inventoriesOf)];
+      const location = options.location ?? own[0]?.location;
+      const configured = [...own, ...all].find((listing) => listing.location === location);
+      if (configured !== undefined) return configured;
+      const known = new Set(all.map((listing) => listing.location));
+      const remedy = known.size === 0 ? "add" : `use ${[...known].join(", ")}, or add`;
+      // The functions may read no other: the stack grants what is configured.
+      reader.complain(
+        "inventory",
+        `${location === undefined ? "is missing" : "is not configured"}; ${remedy} its location to discovery in moraine.yaml and deploy`,
+      );
       return undefined;
     }
   }
 }
 
-const INVENTORY_SHAPE =
-  "s3://bucket/prefix/source-bucket/configuration, the folder whose subfolders hold manifest.json";
+function inventoriesOf({ discovery }: Ingestion): readonly Extract<Listing, { strategy: "inventory" }>[] {
+  return [discovery.listing, ...discovery.schedules.map(({ listing }) => listing)].filter(
+    (listing) => listing.strategy === "inventory",
+  );
+}
 
 function readOptions(reader: InputReader, strategy: Strategy | undefined) {
   const isFor = (name: string, wanted: readonly Strategy[]) => {
@@ -109,20 +119,12 @@ function readOptions(reader: InputReader, strategy: Strategy | undefined) {
   const pattern = isFor("pattern", ["partitioned"])
     ? reader.text("pattern", (text) => readPattern(text).complaint)
     : undefined;
-  const location = isFor("inventory", ["inventory"])
-    ? reader.text("inventory", checkLocation)?.replace(/\/$/, "")
-    : undefined;
+  const location = isFor("inventory", ["inventory"]) ? reader.text("inventory")?.replace(/\/$/, "") : undefined;
   const overlapMs = isFor("overlap", ["incremental_time"]) ? reader.duration("overlap") : undefined;
   isFor("lookback", ["partitioned", "incremental_lexical"]);
   const lookbackMs = strategy === "partitioned" ? reader.duration("lookback") : undefined;
   const lookbackKeys = strategy === "incremental_lexical" ? reader.whole("lookback", LOOKBACK_KEYS) : undefined;
   return { pattern, location, overlapMs, lookbackMs, lookbackKeys };
-}
-
-function checkLocation(text: string): string | undefined {
-  return /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.+/.test(text)
-    ? undefined
-    : `is no inventory; write ${INVENTORY_SHAPE}`;
 }
 
 /** Dates are whole days, both included. */

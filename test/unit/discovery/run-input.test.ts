@@ -97,6 +97,19 @@ describe("the input of a run", () => {
     expect(read({ ingestion: "orders" }, { events: true }).input.listing).toEqual({ strategy: "full" });
   });
 
+  test("reads no inventory but configured ones, for it has the right to no other", () => {
+    const inventory = (location: string, ageMaxMs: number) => ({ strategy: "inventory", location, ageMaxMs }) as const;
+    const listings = [inventory("s3://reports/a", 1), inventory("s3://reports/b", 2)];
+    const discovery = { schedules: listings.map((listing) => ({ listing, everySeconds: 60 })) };
+    const asked = { ingestion: "orders", strategy: "inventory" };
+    expect(read(asked, discovery).input.listing).toEqual(listings[0]);
+    expect(read({ ...asked, inventory: "s3://reports/b/" }, discovery).input.listing).toEqual(listings[1]);
+    expect(complaintsOf({ ...asked, inventory: "s3://reports/c" }, discovery)).toContain(
+      "inventory is not configured; use s3://reports/a, s3://reports/b, or add its location to discovery in moraine.yaml",
+    );
+    expect(complaintsOf({ ...asked, inventory: "s3://reports/c" })).toContain("inventory is not configured; add its");
+  });
+
   test("takes the ingestion's own prefix, empty lists and null for nothing said", () => {
     const input = { ingestion: "orders", prefix: "orders/", include: [], exclude: null, strategy: null };
     expect(read(input).input.scope).toEqual({});
