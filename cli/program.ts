@@ -89,6 +89,14 @@ function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): C
     .addOption(new Option("--modified-before <time>", "LastModified before"))
     .addOption(new Option("--date-from <date>", "partitions from this date on (partitioned)"))
     .addOption(new Option("--date-to <date>", "partitions up to this date, inclusive (partitioned)"))
+    .addOption(new Option("--pattern <text>", "partitions such as year=%Y/month=%m/day=%d (partitioned)"))
+    .addOption(
+      new Option("--lookback <amount>", "7d (partitioned) or a number of keys (incremental_lexical)").argParser(
+        parseLookback,
+      ),
+    )
+    .addOption(new Option("--overlap <duration>", "such as 1h (incremental_time)"))
+    .addOption(new Option("--inventory <location>", "one of those configured (inventory)"))
     .addOption(new Option("--size-min <bytes>", "objects of at least this size").argParser(parseCount))
     .addOption(new Option("--size-max <bytes>", "objects of at most this size").argParser(parseCount))
     .addOption(new Option("--concurrency <number>", "S3 requests at once in one function").argParser(parseLimit))
@@ -136,6 +144,11 @@ function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("It is a whole number from 0 up.");
   return count;
+}
+
+/** What is wrong with a duration the run itself says. */
+function parseLookback(text: string): number | string {
+  return /^\d+$/.test(text) ? parseCount(text) : text;
 }
 
 function parseLimit(text: string): number {

@@ -56,6 +56,26 @@ describe("moraine backfill", () => {
     expect((await world.record(RUN_ID))?.status).toBe("SUCCEEDED");
   });
 
+  test.each([
+    [
+      ["--strategy", "partitioned", "--pattern", "%Y/%m/%d", "--lookback", "3d"],
+      { pattern: "%Y/%m/%d", lookback: "3d" },
+    ],
+    [["--strategy", "incremental_lexical", "--lookback", "12"], { lookback: 12 }],
+    [["--strategy", "incremental_time", "--overlap", "90m"], { overlap: "90m" }],
+    [["--strategy", "inventory", "--inventory", "s3://landing/reports/all"], { inventory: "s3://real/reports/all" }],
+  ])("hands on what a strategy can be told: %j", async (words, options) => {
+    const inputs: unknown[] = [];
+    const startExecution: Machine["startExecution"] = async (_arn, _name, input) => {
+      inputs.push(JSON.parse(input));
+      return "arn:one";
+    };
+    const buckets = { BackfillStateMachineArn: MACHINE_ARN, Buckets: JSON.stringify({ landing: "real" }) };
+    const files = { ...machine.files, "cdk-outputs.json": outputsFile(buckets) };
+    const { code } = await run({ ...machine, files, startExecution }, "backfill", "orders", ...words, "--detach");
+    expect([code, inputs]).toMatchObject([0, [{ ingestion: "orders", strategy: words[1], ...options }]]);
+  });
+
   test("says what an input is refused for, and that it is the command line that must change", async () => {
     const other = machineOf(new World());
     const { code, err } = await run(other, "backfill", "orders", "--strategy", "partitioned");
