@@ -155,9 +155,12 @@ export async function gatherRound(context: RunContext, run: RunHandle, { round }
   const left = leftOf(closed, ingestionOf(context, run.ingestion).discovery.functionsMax);
   if (left.length === 0) return { kind: "done" };
   const idleRounds = closed.some(gotOn) ? 0 : (record.idleRounds ?? 0) + 1;
-  if (idleRounds > limitsOf(context).idleRoundsMax) {
-    throw new MoraineError("Unavailable", "no shard got on for several rounds: see the listing function's log", {
+  if (idleRounds >= limitsOf(context).idleRoundsMax) {
+    const where =
+      "what its listing functions failed with is in the failed children of ListShards, and in the log of the discover function";
+    throw new MoraineError("Unavailable", `no shard got on in ${idleRounds} rounds: ${where}`, {
       runId: run.runId,
+      execution: record.execution,
       round,
       shards: left.length,
     });

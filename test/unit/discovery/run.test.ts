@@ -369,16 +369,20 @@ describe("a run that failed", () => {
     expect(await world.active()).toBeUndefined();
   });
 
-  test("because no shard gets on ends after a few rounds", async () => {
-    const world = new RunHarness({}, { idleRoundsMax: 2 });
+  test("because no shard gets on ends after three rounds, and says where to look", async () => {
+    const world = new RunHarness();
     await world.fill(5);
     const run = await world.begin("one");
     let round = await planRound(world.context(), run);
-    for (let turn = 0; turn < 2; turn++) {
+    for (let turn = 1; turn < 3; turn++) {
       const gathered = await gatherRound(world.context(), run, round);
       if (gathered.kind === "more") round = gathered.round;
     }
-    await expect(gatherRound(world.context(), run, round)).rejects.toMatchObject({ kind: "Unavailable" });
+    expect(round.round).toBe(3);
+    await expect(gatherRound(world.context(), run, round)).rejects.toMatchObject({
+      kind: "Unavailable",
+      message: expect.stringMatching(/no shard got on in 3 rounds: .*ListShards.*execution=arn:one/),
+    });
   });
 });
 
