@@ -23,7 +23,7 @@ const RESULT = "{% $states.result.Payload %}";
 /** Config or input must change first: trying again helps nobody. */
 const FINAL_ERRORS = ["Moraine.Invalid", "Moraine.Corrupt"];
 
-/** A turn is nine events of the 25,000 that an execution may have: some 45 hours. */
+/** A turn is nine events of the 25,000 that an execution may have: some 45 hours (docs/decisions/0011). */
 const BUSY_WAIT = Duration.seconds(60);
 
 export interface BackfillMachineProps {
