@@ -29,11 +29,13 @@ export interface Machine {
 
 export const RUN_ID = "0190a000-0000-7000-8000-000000000001";
 
+const SLEEPS_MAX = 1000;
 const missing = () => Promise.reject(new Error("this machine has no such service"));
 
 export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
   let out = "";
   let err = "";
+  let sleeps = 0;
   let target: OperatorTarget | undefined;
   const code = await runProgram(argv, {
     write: (text) => {
@@ -55,7 +57,10 @@ export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
       };
     },
     now: machine.now ?? (() => 0),
-    sleep: machine.sleep ?? (async () => {}),
+    sleep: async () => {
+      if (++sleeps > SLEEPS_MAX) throw new Error("the command waits for ever");
+      await machine.sleep?.();
+    },
     uuid: () => RUN_ID,
     interrupted: machine.interrupted ?? (() => false),
     rewrites: false,
