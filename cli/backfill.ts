@@ -1,8 +1,9 @@
-// `moraine backfill`: starts a run of the state machine (or joins the one under way), shows how far it is, and ends with its report.
+// `moraine backfill`: starts a run of the state machine (which may join or wait for the one under way), shows how far it is, and ends with its report.
 // The run lives in Step Functions: Ctrl-C ends the watching and nothing else.
 
 import type { Execution, Operator } from "../lambdas/adapters/operator.ts";
 import type { RunRecord } from "../lambdas/core/discovery/model.ts";
+import { RUN_LIMITS } from "../lambdas/core/discovery/run-limits.ts";
 import { activeKey, readActive } from "../lambdas/core/discovery/run-records.ts";
 import { MoraineError } from "../lambdas/core/errors.ts";
 import type { IngestionId } from "../lambdas/core/ids.ts";
@@ -19,6 +20,8 @@ export interface Watched {
   readonly operator: Operator;
   readonly terminal: Terminal;
   readonly ingestion: IngestionId;
+  /** It waits for no other run. */
+  readonly dryRun: boolean;
   /** Says nothing while it waits. */
   readonly silent: boolean;
 }
@@ -39,30 +42,53 @@ export async function activeRun(operator: Operator, ingestion: IngestionId): Pro
   return item && readActive(item).runId;
 }
 
-/** Waits for the run's end; undefined: the watcher went away before. */
+/** Waits for the run's end; undefined: the watcher went away before. Without `execution`, by the one that the run names. */
 export async function watchRun(watched: Watched, runId: string, execution?: string): Promise<Progress | undefined> {
   const { operator, terminal, ingestion } = watched;
   let id = runId;
+  let arn = execution;
+  let awaited: string | undefined;
   let lineAtMs = 0;
   for (;;) {
     // The execution is asked first: what it ended with is then on record.
-    const state = execution === undefined ? undefined : await operator.execution(execution);
+    let state = arn === undefined ? undefined : await operator.execution(arn);
     const joined = joinedRun(state);
     if (joined !== undefined && joined !== id) {
-      terminal.writeError(`run ${joined} of ${ingestion} is already under way: watching it\n`);
+      terminal.writeError(`run ${joined} of ${ingestion} lists the same already: watching it\n`);
       id = joined;
+      arn = state = undefined;
     }
     const run = await findRun(operator.ledger, [ingestion], id);
     failIfDead(state, run, id);
+    arn ??= run?.execution;
+    if (run === undefined && !watched.dryRun) awaited = await showAwaited(watched, id, awaited);
     const progress = run && (await readProgress(operator.ledger, run, terminal.now()));
     if (progress !== undefined && progress.run.status !== "RUNNING") {
       if (!watched.silent && terminal.rewrites) terminal.writeError("\r\u001b[2K");
       return progress;
     }
     lineAtMs = show(watched, progress, lineAtMs);
-    if (terminal.interrupted()) return undefined;
+    if (terminal.interrupted()) {
+      const once = run === undefined ? " once it has begun" : "";
+      terminal.writeError(`\nthe run goes on: moraine run ${id} shows how far it is${once}\n`);
+      return undefined;
+    }
     await terminal.sleep(POLL_MS);
   }
+}
+
+/** Says once which run holds the ingestion before this one has begun. */
+async function showAwaited(
+  { operator, terminal, ingestion }: Watched,
+  runId: string,
+  before: string | undefined,
+): Promise<string | undefined> {
+  const holder = await activeRun(operator, ingestion);
+  if (holder === undefined || holder === runId || holder === before) return before;
+  terminal.writeError(
+    `run ${holder} of ${ingestion} is under way: waiting for its end, or joining it if it lists the same\n`,
+  );
+  return holder;
 }
 
 function show({ terminal, silent }: Watched, progress: Progress | undefined, lineAtMs: number): number {
@@ -74,13 +100,15 @@ function show({ terminal, silent }: Watched, progress: Progress | undefined, lin
   return nowMs;
 }
 
-/** An execution that ended without its run having said so: it never began, or somebody stopped it. */
+/** An execution that ended without its run having said so: it never began, or somebody stopped it. Asked before the run was read. */
 function failIfDead(state: Execution | undefined, run: RunRecord | undefined, runId: string): void {
   if (state === undefined || state.status === "RUNNING" || state.status === "SUCCEEDED") return;
   if (run !== undefined && run.status !== "RUNNING") return;
-  const cause = causeOf(state);
   const kind = state.error === "Moraine.Invalid" ? "Invalid" : "Unavailable";
-  throw new MoraineError(kind, `the run ${state.status === "ABORTED" ? "was stopped" : "failed"}: ${cause}`, { runId });
+  if (state.status !== "ABORTED") throw new MoraineError(kind, `the run failed: ${causeOf(state)}`, { runId });
+  const minutes = RUN_LIMITS.leaseMs / 60_000;
+  const remedy = `${minutes} minutes after its last sign of life another one takes over what it has done`;
+  throw new MoraineError("Unavailable", `somebody stopped the execution of the run: ${remedy}`, { runId });
 }
 
 function causeOf({ error = "no error was given", cause }: Execution): string {

@@ -75,7 +75,9 @@ function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): C
     .action(async (name?: string) => answer(validate(terminal, options(), name)));
   program
     .command("backfill")
-    .description("lists an ingestion's files and loads those that no event brought; joins a run that is under way")
+    .description(
+      "lists an ingestion's files and loads those that no event brought; joins a run of the same, waits for another",
+    )
     .argument("<ingestion>", "its id in the configuration")
     .addOption(new Option("--strategy <name>", "instead of the configured one").choices(STRATEGIES))
     .addOption(new Option("--prefix <start>", "only keys that begin so; below the ingestion's prefix"))
@@ -87,13 +89,23 @@ function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): C
     .addOption(new Option("--modified-before <time>", "LastModified before"))
     .addOption(new Option("--date-from <date>", "partitions from this date on (partitioned)"))
     .addOption(new Option("--date-to <date>", "partitions up to this date, inclusive (partitioned)"))
+    .addOption(new Option("--pattern <text>", "partitions such as year=%Y/month=%m/day=%d (partitioned)"))
+    .addOption(
+      new Option("--lookback <amount>", "7d (partitioned) or a number of keys (incremental_lexical)").argParser(
+        parseLookback,
+      ),
+    )
+    .addOption(new Option("--overlap <duration>", "such as 1h (incremental_time)"))
+    .addOption(new Option("--inventory <location>", "one of those configured (inventory)"))
     .addOption(new Option("--size-min <bytes>", "objects of at least this size").argParser(parseCount))
     .addOption(new Option("--size-max <bytes>", "objects of at most this size").argParser(parseCount))
     .addOption(new Option("--concurrency <number>", "S3 requests at once in one function").argParser(parseLimit))
     .addOption(new Option("--dry-run", "count and check, send nothing").default(false))
     .addOption(new Option("--check-all", "ask the ledger about every file, whatever was seen before").default(false))
     .addOption(new Option("--fresh", "start anew instead of taking a failed run up again").default(false))
-    .addOption(new Option("--watch", "start nothing: watch the run that is under way").default(false))
+    .addOption(
+      new Option("--watch", "start nothing: watch the run that is under way").conflicts("detach").default(false),
+    )
     .addOption(new Option("--detach", "start the run and do not wait for it").default(false))
     .action(async (ingestion: string, request) => answer(await backfill(terminal, options(), ingestion, request)));
   program
@@ -132,6 +144,11 @@ function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("It is a whole number from 0 up.");
   return count;
+}
+
+/** What is wrong with a duration the run itself says. */
+function parseLookback(text: string): number | string {
+  return /^\d+$/.test(text) ? parseCount(text) : text;
 }
 
 function parseLimit(text: string): number {

@@ -20,6 +20,11 @@ export interface BackfillOptions {
   readonly modifiedBefore?: string;
   readonly dateFrom?: string;
   readonly dateTo?: string;
+  readonly pattern?: string;
+  /** A number of keys, or a duration. */
+  readonly lookback?: number | string;
+  readonly overlap?: string;
+  readonly inventory?: string;
   readonly sizeMin?: number;
   readonly sizeMax?: number;
   readonly concurrency?: number;
@@ -41,18 +46,15 @@ export async function backfill(
     const ingestion = chosen?.id as IngestionId;
     const started = request.watch
       ? await underWay(stack, ingestion)
-      : await startRun({ operator: stack.operator, terminal }, machineOf(stack), inputOf(ingestion, request));
+      : await startRun({ operator: stack.operator, terminal }, machineOf(stack), inputOf(stack, ingestion, request));
     if (request.detach) {
       respond(terminal, options, started, ({ runId }) => `run ${runId} was started\n`);
       return true;
     }
-    const watched = { operator: stack.operator, terminal, ingestion, silent: options.json };
+    const watched = { operator: stack.operator, terminal, ingestion, dryRun: request.dryRun, silent: options.json };
     const { runId, execution } = started;
     const progress = await watchRun(watched, runId, execution);
-    if (progress === undefined) {
-      terminal.writeError(`\nthe run goes on: moraine backfill ${ingestion} --watch comes back to it\n`);
-      return true;
-    }
+    if (progress === undefined) return true;
     respond(terminal, options, progress, renderRun);
     return progress.run.status === "SUCCEEDED";
   });
@@ -76,9 +78,10 @@ function machineOf({ parts }: Stack): string {
 }
 
 /** As the state machine takes it: docs/backfill.md. */
-function inputOf(ingestion: IngestionId, request: BackfillOptions): Record<string, unknown> {
+function inputOf({ parts }: Stack, ingestion: IngestionId, request: BackfillOptions): Record<string, unknown> {
   const { sizeMin: sizeBytesMin, sizeMax: sizeBytesMax, watch: _watch, detach: _detach, ...rest } = request;
-  return { ingestion, ...rest, sizeBytesMin, sizeBytesMax };
+  const inventory = request.inventory && withRealBucket(request.inventory, parts.buckets);
+  return { ingestion, ...rest, inventory, sizeBytesMin, sizeBytesMax };
 }
 
 export async function runs(

@@ -9,6 +9,7 @@ import {
   readRun,
   readShard,
   runsPartition,
+  SHARD_PREFIX,
   shardsPartition,
 } from "../lambdas/core/discovery/run-records.ts";
 import type { IngestionId } from "../lambdas/core/ids.ts";
@@ -41,12 +42,12 @@ export async function findRun(
 
 export interface Progress {
   readonly run: RunRecord;
-  /** So far: of a run under way the sum of its shards' checkpoints. */
+  /** So far: of a run under way the sum of its shards' checkpoints, and of those of the runs it takes up again. */
   readonly counts: Counts;
   readonly shards: number;
   readonly shardsDone: number;
   readonly elapsedMs: number;
-  /** Objects per second since the start. */
+  /** Objects per second since the start; what earlier runs listed is not in it. */
   readonly rate: number;
   /** From the last run of the same strategy that succeeded; absent when there was none, or more is listed than then. */
   readonly leftMs?: number;
@@ -54,33 +55,53 @@ export interface Progress {
 
 export async function readProgress(ledger: Ledger, run: RunRecord, nowMs: number): Promise<Progress> {
   const elapsedMs = Math.max(1, (run.endedAtMs ?? nowMs) - run.startedAtMs);
-  const shards = run.status === "RUNNING" ? await readShards(ledger, run.runId) : undefined;
-  const counts = shards?.counts ?? run.report ?? run.counts;
-  const rate = counts.total / (elapsedMs / 1000);
-  const expected = run.status === "RUNNING" ? await expectedTotal(ledger, run) : undefined;
+  if (run.status !== "RUNNING") {
+    const { report, counts, shards } = run;
+    const rate = counts.total / (elapsedMs / 1000);
+    return { run, counts: report ?? counts, shards, shardsDone: shards, elapsedMs, rate };
+  }
+  const own = await readShards(ledger, run.runId);
+  const earlier = await readEarlier(ledger, run);
+  const counts = addCounts(own.counts, earlier.counts);
+  const rate = own.counts.total / (elapsedMs / 1000);
+  const expected = await expectedTotal(ledger, run);
   const left = expected === undefined || rate === 0 ? -1 : (expected - counts.total) / rate;
   return {
     run,
     counts,
-    shards: shards?.all ?? run.shards,
-    shardsDone: shards?.done ?? run.shards,
+    shards: own.all + earlier.all,
+    shardsDone: own.done + earlier.done,
     elapsedMs,
     rate,
     ...(left < 0 ? {} : { leftMs: left * 1000 }),
   };
 }
 
-async function readShards(ledger: Ledger, runId: string): Promise<{ counts: Counts; all: number; done: number }> {
+interface ShardSums {
+  readonly counts: Counts;
+  readonly all: number;
+  readonly done: number;
+}
+
+async function readShards(ledger: Ledger, runId: string): Promise<ShardSums> {
   let counts = NO_COUNTS;
   let all = 0;
   let done = 0;
-  for await (const item of ledger.list(shardsPartition(runId), "")) {
+  for await (const item of ledger.list(shardsPartition(runId), SHARD_PREFIX)) {
     const shard = readShard(item);
     counts = addCounts(counts, shard.counts);
     all++;
     if (shard.done || shard.closed) done++;
   }
   return { counts, all, done };
+}
+
+/** Of the runs that this one takes up again, back to the first. */
+async function readEarlier(ledger: Ledger, { ingestion, resumes }: RunRecord): Promise<ShardSums> {
+  const run = resumes === undefined ? undefined : await findRun(ledger, [ingestion], resumes);
+  if (run === undefined) return { counts: NO_COUNTS, all: 0, done: 0 };
+  const [own, earlier] = [await readShards(ledger, run.runId), await readEarlier(ledger, run)];
+  return { counts: addCounts(own.counts, earlier.counts), all: own.all + earlier.all, done: own.done + earlier.done };
 }
 
 async function expectedTotal(ledger: Ledger, { ingestion, input }: RunRecord): Promise<number | undefined> {

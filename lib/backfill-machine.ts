@@ -1,7 +1,8 @@
 // The state machine of a run, in JSONata:
 //
-//   Begin -> Plan -> ListShards (Distributed Map) -> Gather -> ListShards … | Finish
-//     └ joined: ends with the run that is under way         any error after Begin: GiveUp, which frees the ingestion
+//   Begin -> Plan -> ListShards (Distributed Map) -> Gather -> ListShards … | Finish       a plan without shards: Finish at once
+//     ├ joined: ends with the run that is under way         any error after Begin: GiveUp, which frees the ingestion
+//     └ busy: Wait, and Begin again
 //
 // Every step is the discover function with another `op` (lambdas/discover/handler.ts). Listing functions that die are retried;
 // what they still leave undone, Gather puts into the next round, so the map tolerates every failure.
@@ -21,6 +22,9 @@ const ROUND = "{% $round %}";
 const RESULT = "{% $states.result.Payload %}";
 /** Config or input must change first: trying again helps nobody. */
 const FINAL_ERRORS = ["Moraine.Invalid", "Moraine.Corrupt"];
+
+/** A turn is nine events of the 25,000 that an execution may have: some 45 hours (docs/decisions/0011). */
+const BUSY_WAIT = Duration.seconds(60);
 
 export interface BackfillMachineProps {
   readonly code: lambda.IFunction;
@@ -49,7 +53,8 @@ export function backfillMachine(
   const execution = { name: "{% $states.context.Execution.Name %}", arn: "{% $states.context.Execution.Id %}" };
   const begin = step(
     "Begin",
-    { op: "begin", input: "{% $states.input %}", execution },
+    // Not the state's own input: after waiting that is what the last Begin answered.
+    { op: "begin", input: "{% $states.context.Execution.Input %}", execution },
     { assign: { run: "{% $states.result.Payload.run %}", functionsMax: "{% $states.result.Payload.functionsMax %}" } },
   );
   const plan = step("Plan", { op: "plan", run: RUN }, { assign: { round: RESULT } });
@@ -77,13 +82,17 @@ export function backfillMachine(
   for (const state of [plan, list, gather, finish]) state.addCatch(giveUp, caught);
   giveUp.next(failed);
 
-  const more = sfn.Choice.jsonata(scope, "MoreToList")
-    .when(sfn.Condition.jsonata('{% $states.input.kind = "more" %}'), list)
-    .otherwise(finish);
-  const joined = sfn.Choice.jsonata(scope, "AlreadyUnderWay")
-    .when(sfn.Condition.jsonata('{% $states.input.kind = "joined" %}'), sfn.Succeed.jsonata(scope, "Joined"))
-    .otherwise(plan.next(list).next(gather).next(more));
-  const made = machine(scope, id, begin.next(joined));
+  const isKind = (kind: string) => sfn.Condition.jsonata(`{% $states.input.kind = "${kind}" %}`);
+  const more = sfn.Choice.jsonata(scope, "MoreToList").when(isKind("more"), list).otherwise(finish);
+  const anything = sfn.Choice.jsonata(scope, "AnythingToList")
+    .when(sfn.Condition.jsonata("{% $round.shards = 0 %}"), finish)
+    .otherwise(list.next(gather).next(more));
+  const wait = sfn.Wait.jsonata(scope, "WaitForOther", { time: sfn.WaitTime.duration(BUSY_WAIT) });
+  const underWay = sfn.Choice.jsonata(scope, "AlreadyUnderWay")
+    .when(isKind("joined"), sfn.Succeed.jsonata(scope, "Joined"))
+    .when(isKind("busy"), wait.next(begin))
+    .otherwise(plan.next(anything));
+  const made = machine(scope, id, begin.next(underWay));
   acknowledgeOwnRights(made, code);
   made.addToRolePolicy(new iam.PolicyStatement({ actions: ["s3:GetObject"], resources: [roundsArn] }));
   acknowledgeWildcard(made, roundsArn, "the items of each run's rounds");

@@ -3,7 +3,7 @@
 // Where files are found by listing alone, the bucket gets no rule.
 // A bucket that was there before must have no foreign ObjectCreated rule on an overlapping prefix: S3 would refuse ours.
 
-import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { Duration, RemovalPolicy } from "aws-cdk-lib";
 import * as s3 from "aws-cdk-lib/aws-s3";
 import { SqsDestination } from "aws-cdk-lib/aws-s3-notifications";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
@@ -35,15 +35,6 @@ export class Landing extends Construct {
   /** `pattern`: of the keys meant. */
   arnOf(name: string, pattern: string): string {
     return this.bucket(name).arnForObjects(pattern);
-  }
-
-  /** `s3://bucket` or `s3://bucket/folder`; the bucket named as in moraine.yaml, or one of no concern to it. */
-  arnOfUri(uri: string): string {
-    const [, , name = "", ...path] = uri.split("/");
-    const bucketArn =
-      this.buckets.get(name)?.bucketArn ??
-      Stack.of(this).formatArn({ service: "s3", region: "", account: "", resource: name });
-    return [bucketArn, ...path].join("/");
   }
 
   bucket(name: string): s3.IBucket | s3.Bucket {

@@ -5,6 +5,7 @@ import { CfnOutput, Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import type { MoraineConfig } from "../lambdas/core/config.ts";
 import { ENV } from "../lambdas/core/environment.ts";
+import { resolveBuckets } from "../lambdas/core/resolve-buckets.ts";
 import { Alarms } from "./alarms.ts";
 import type { Bundles } from "./bundle.ts";
 import { acknowledgeNotificationsHandler } from "./checks.ts";
@@ -36,7 +37,8 @@ export class MoraineStack extends Stack {
     const { intervalSeconds } = config.commit;
     const commitQueue = new CommitQueue(this, "CommitQueue", { intervalSeconds });
 
-    const buckets = this.toJsonString(createdBuckets(config, landing, warehouse));
+    const created = createdBuckets(config, landing, warehouse);
+    const buckets = this.toJsonString(created);
     const environment = {
       [ENV.buckets]: buckets,
       [ENV.ledgerTable]: ledger.table.tableName,
@@ -51,7 +53,12 @@ export class MoraineStack extends Stack {
     const loader = new Loader(this, "Load", { ...parts, config, landing, bundle: bundles.load });
     const committer = new Committer(this, "Commit", { ...parts, bundle: bundles.commit });
     const sweeper = new Sweeper(this, "Sweep", { ...parts, bundle: bundles.sweep });
-    const discovery = new Discovery(this, "Discovery", { ...parts, config, landing, bundle: bundles.discover });
+    const discovery = new Discovery(this, "Discovery", {
+      ...parts,
+      config: resolveBuckets(config, created),
+      landing,
+      bundle: bundles.discover,
+    });
 
     const alarms = new Alarms(this, "Alarms", {
       intake,

@@ -6,7 +6,6 @@ import type { Section } from "./config-reader.ts";
 import * as rules from "./config-rules.ts";
 import { DEFAULT_DISCOVERY, DISCOVERY_DEFAULTS } from "./discovery/defaults.ts";
 import { type Listing, STRATEGIES, type Strategy } from "./discovery/model.ts";
-import { partitionsBetween, readPattern } from "./discovery/partitions.ts";
 
 type Schedule = Discovery["schedules"][number];
 
@@ -18,8 +17,6 @@ const LOOKBACK_KEYS = { fallback: DISCOVERY_DEFAULTS.lookbackKeys, min: 1, max: 
 const OVERLAP = { fallback: DISCOVERY_DEFAULTS.overlapMs / 1000, min: MINUTE, max: 366 * DAY };
 const LOOKBACK = { fallback: DISCOVERY_DEFAULTS.lookbackMs / 1000, min: MINUTE, max: 3660 * DAY };
 const AGE = { fallback: DISCOVERY_DEFAULTS.inventoryAgeMaxMs / 1000, min: HOUR, max: 366 * DAY };
-/** Each costs a request. */
-const PARTITIONS_MAX = 10_000;
 
 /** Without a section: by events. */
 export function readDiscovery(section: Section | undefined): Discovery {
@@ -83,11 +80,8 @@ function readListing(section: Section, strategy: Strategy): Listing {
 function readPartitioned(section: Section): Listing {
   const text = section.string("pattern", { check: rules.checkPartitionPattern });
   const lookbackMs = section.duration("lookback", LOOKBACK) * 1000;
-  const { pattern } = readPattern(text);
-  const partitions = pattern === undefined ? 0 : partitionsBetween(pattern, 0, lookbackMs).length;
-  if (partitions > PARTITIONS_MAX) {
-    section.complain("lookback", `is ${partitions} partitions, each a request; shorten it to ${PARTITIONS_MAX}`);
-  }
+  const complaint = rules.checkPartitions(text, lookbackMs);
+  if (complaint !== undefined) section.complain("lookback", complaint);
   return { strategy: "partitioned", pattern: text, lookbackMs };
 }
 

@@ -4,7 +4,7 @@
 import picomatch from "picomatch";
 import type { Ingestion } from "./config.ts";
 import { type Check, shown } from "./config-text.ts";
-import { readPattern } from "./discovery/partitions.ts";
+import { partitionsBetween, readPattern } from "./discovery/partitions.ts";
 import { isObjectFormat, OBJECT_COLUMN_NAMES, objectColumns } from "./object-rows.ts";
 import { checkPathDate } from "./path-date.ts";
 
@@ -65,6 +65,18 @@ export const checkPartitionPattern: Check = (text) => {
   const { complaint } = readPattern(text);
   return complaint === undefined ? undefined : `${shown(text)} ${complaint}`;
 };
+
+/** Each costs a request. */
+const PARTITIONS_MAX = 10_000;
+
+/** A pattern that is wrong has its own complaint. */
+export function checkPartitions(text: string, lookbackMs: number): string | undefined {
+  const { pattern } = readPattern(text);
+  const partitions = pattern === undefined ? 0 : partitionsBetween(pattern, 0, lookbackMs).length;
+  return partitions <= PARTITIONS_MAX
+    ? undefined
+    : `is ${partitions} partitions, each a request; shorten it to ${PARTITIONS_MAX}`;
+}
 
 export const checkGlob: Check = (text) => {
   if (text === "") return "is empty; write a glob such as **/*.csv";

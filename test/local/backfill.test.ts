@@ -118,6 +118,34 @@ test("a second run of the ingestion at once is joined, not doubled", async () =>
   await world.expectExactly();
 });
 
+test("a run that lists something else than the one under way begins when that one is over", async () => {
+  world = await World.start(app);
+  const runs = new Runs(world);
+  await world.putMany("quiet", 10);
+  world.stack.faults.set({ seed: 1, requests: [{ on: "S3.ListObjectsV2", effect: { delayMs: 1_500 } }] });
+  const first = await runs.start({ ingestion: "quiet" });
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  const second = await runs.start({ ingestion: "quiet", checkAll: true });
+  const ended = await runs.end(first);
+  world.stack.faults.set();
+  expect([ended, await runs.end(second)]).toMatchObject([
+    { status: "SUCCEEDED", output: { total: 10, new: 10 } },
+    { status: "SUCCEEDED", output: { total: 10, ledgerReads: 10 } },
+  ]);
+  await world.settle();
+  await world.expectExactly();
+});
+
+test("a run of partitions that are not in the part it lists is over at once", async () => {
+  world = await World.start(app);
+  await world.putMany("quiet", 3);
+  const partitions = { strategy: "partitioned", pattern: "day=%Y-%m-%d", prefix: "quiet/other/" };
+  expect(await new Runs(world).run({ ingestion: "quiet", ...partitions })).toMatchObject({
+    status: "SUCCEEDED",
+    output: { total: 0, shards: 0 },
+  });
+});
+
 test("a listing function that is killed costs nothing but time", async () => {
   world = await World.start(app);
   const runs = new Runs(world);

@@ -2,7 +2,7 @@
 // the dead one writes no more is not left to clocks but to conditions (its shards are closed, its run is FAILED).
 
 import { MoraineError } from "../errors.ts";
-import type { IngestionId, Revision } from "../ids.ts";
+import type { Revision } from "../ids.ts";
 import { removeItem, writeItem } from "../ledger-writes.ts";
 import type { Clock, Ledger } from "../ports.ts";
 import type { RunHandle } from "./run.ts";
@@ -17,24 +17,12 @@ export interface LeasePorts {
 /** Each turn means that somebody else wrote the very item in between. */
 const TURNS_MAX = 12;
 
-/** When a run began is decided once, so that a begin that is repeated speaks of the same run. */
-export async function decideStart(
-  { ledger, clock }: LeasePorts,
-  limits: RunLimits,
-  ingestion: IngestionId,
-  runId: string,
-): Promise<RunHandle> {
-  const startedAtMs = clock.now();
-  const run: RunHandle = { runId, ingestion, startedAtMs };
+/** When a run began is decided once, so that a begin that is repeated speaks of the same run: what was decided before, or this. */
+export async function decideStart({ ledger }: LeasePorts, limits: RunLimits, run: RunHandle): Promise<RunHandle> {
+  const { runId, startedAtMs } = run;
   const item = begunItem(run, `${runId}:${startedAtMs}` as Revision, startedAtMs + limits.recordsKeptMs);
   const outcome = await writeItem(ledger, item, "absent");
-  if (outcome.kind === "written" || outcome.current === undefined) return run;
-  const begun = readBegun(outcome.current);
-  if (begun.ingestion === ingestion) return begun;
-  throw new MoraineError("Invalid", "an execution lists one ingestion: start another execution", {
-    execution: runId,
-    ingestion: begun.ingestion,
-  });
+  return outcome.kind === "written" || outcome.current === undefined ? run : readBegun(outcome.current);
 }
 
 /** The run that holds the ingestion now: this one, or one that is under way. */
@@ -66,7 +54,7 @@ export async function renewActive(
     const item = await ledger.read(activeKey(run.ingestion));
     if (item === undefined) return undefined;
     const active = readActive(item);
-    if (active.runId !== run.runId) return undefined;
+    if (!isSameRun(active, run)) return undefined;
     const leaseUntilMs = clock.now() + leaseMs;
     if (active.leaseUntilMs >= leaseUntilMs) return active.leaseUntilMs;
     const next = activeItem({ ...active, leaseUntilMs }, revisionOf(run, leaseUntilMs));
@@ -78,12 +66,17 @@ export async function renewActive(
 export async function freeActive({ ledger }: LeasePorts, run: RunHandle): Promise<void> {
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const item = await ledger.read(activeKey(run.ingestion));
-    if (item === undefined || readActive(item).runId !== run.runId) return;
+    if (item === undefined || !isSameRun(readActive(item), run)) return;
     if ((await removeItem(ledger, item.key, item.revision)).kind === "written") return;
   }
   throw new MoraineError("Unavailable", "the lease of a run keeps changing", { runId: run.runId });
 }
 
-function revisionOf({ runId }: RunHandle, leaseUntilMs: number): Revision {
-  return `${runId}:${leaseUntilMs}` as Revision;
+/** A begin that comes late may take the ingestion once more: under another start, which is no concern of the run that began. */
+function isSameRun(a: RunHandle, b: RunHandle): boolean {
+  return a.runId === b.runId && a.startedAtMs === b.startedAtMs && a.ingestion === b.ingestion;
+}
+
+function revisionOf({ runId, startedAtMs }: RunHandle, leaseUntilMs: number): Revision {
+  return `${runId}:${startedAtMs}:${leaseUntilMs}` as Revision;
 }

@@ -55,12 +55,13 @@ export class InputReader {
   }
 
   /** `30m`, `12h`, `7d`, in milliseconds. */
-  duration(name: string): number | undefined {
+  duration(name: string, maxMs: number): number | undefined {
     const value = this.#get(name);
     if (value === undefined) return undefined;
     const seconds = typeof value === "string" ? parseDuration(value) : undefined;
-    if (seconds !== undefined && seconds > 0) return seconds * 1000;
-    return this.#refuse(name, value, "write a duration such as 30m, 12h or 7d");
+    if (seconds !== undefined && seconds > 0 && seconds * 1000 <= maxMs) return seconds * 1000;
+    const days = Math.floor(maxMs / DAY_MS);
+    return this.#refuse(name, value, `write a duration such as 30m, 12h or 7d, at most ${days}d`);
   }
 
   /** An ISO date (its midnight in UTC) or date and time with a zone, in milliseconds. */
@@ -111,6 +112,7 @@ export class InputReader {
   }
 }
 
+const DAY_MS = 86_400_000;
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/;
 

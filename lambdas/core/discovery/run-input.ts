@@ -2,7 +2,7 @@
 // the `discovery` section of moraine.yaml, and what the input does not say is as it is there.
 
 import type { Ingestion, MoraineConfig } from "../config.ts";
-import { checkGlob } from "../config-rules.ts";
+import { checkGlob, checkPartitions } from "../config-rules.ts";
 import { MoraineError } from "../errors.ts";
 import { DISCOVERY_DEFAULTS } from "./defaults.ts";
 import { type Listing, type RunInput, type Scope, STRATEGIES, type Strategy, type Trigger } from "./model.ts";
@@ -15,6 +15,9 @@ const BYTES: Bounds = { min: 0, max: Number.MAX_SAFE_INTEGER };
 const LOOKBACK_KEYS: Bounds = { min: 1, max: 1_000_000 };
 const CONCURRENCY: Bounds = { min: 1, max: DISCOVERY_DEFAULTS.concurrencyMax };
 const DAY_MS = 86_400_000;
+/** As in moraine.yaml. */
+const OVERLAP_MAX_MS = 366 * DAY_MS;
+const LOOKBACK_MAX_MS = 3660 * DAY_MS;
 
 export interface ReadInput {
   readonly input: RunInput;
@@ -26,10 +29,10 @@ export interface ReadInput {
 export function readRunInput(config: MoraineConfig, raw: unknown): ReadInput {
   const reader = new InputReader(raw);
   const ingestion = readIngestion(reader, config);
-  const strategy = reader.choice("strategy", STRATEGIES);
-  const listing = readListing(reader, ingestion, strategy);
-  const window = readWindow(reader, listing);
   const scope = readScope(reader, ingestion);
+  const strategy = readStrategy(reader, ingestion, scope);
+  const listing = readListing(reader, config, ingestion, strategy);
+  const window = readWindow(reader, listing);
   const trigger = reader.choice("trigger", TRIGGERS) ?? "console";
   const concurrency = reader.whole("concurrency", CONCURRENCY) ?? ingestion?.discovery.concurrency;
   const flags = { dryRun: reader.flag("dryRun"), checkAll: reader.flag("checkAll") };
@@ -56,13 +59,31 @@ function readIngestion(reader: InputReader, config: MoraineConfig): Ingestion | 
   return undefined;
 }
 
+/** What the input says about the ingestion's own way of listing. */
+const LISTING_FIELDS = ["dateFrom", "dateTo", "pattern", "lookback", "overlap", "inventory"];
+
+/**
+ * Whoever names a part of the keys or of the time wants what is there, and not the news that the ingestion's own listing looks for: a
+ * cursor, or a look-back, would leave out most of it without a word.
+ */
+function readStrategy(reader: InputReader, ingestion: Ingestion | undefined, scope: Scope): Strategy | undefined {
+  const isPart = [scope.prefix, scope.modifiedFromMs, scope.modifiedBeforeMs].some((bound) => bound !== undefined);
+  const isOwn = !isPart || LISTING_FIELDS.some((name) => reader.has(name));
+  const strategy =
+    reader.choice("strategy", STRATEGIES) ?? (isOwn ? ingestion?.discovery.listing.strategy : ("full" as const));
+  if (strategy === "incremental_lexical" && scope.prefix !== undefined) {
+    reader.complain("prefix", "is not for incremental_lexical, which lists what is behind its cursor; name full");
+  }
+  return strategy;
+}
+
 /** The strategy's own options, from the input, else from where the ingestion configures it, else the defaults. */
 function readListing(
   reader: InputReader,
+  config: MoraineConfig,
   ingestion: Ingestion | undefined,
-  wanted: Strategy | undefined,
+  strategy: Strategy | undefined,
 ): Listing | undefined {
-  const strategy = wanted ?? ingestion?.discovery.listing.strategy;
   const options = readOptions(reader, strategy);
   if (ingestion === undefined) return undefined;
   switch (strategy) {
@@ -81,23 +102,37 @@ function readListing(
       const configured = listingOf(strategy, undefined, ingestion);
       const pattern = options.pattern ?? configured?.pattern;
       const lookbackMs = options.lookbackMs ?? configured?.lookbackMs ?? DISCOVERY_DEFAULTS.lookbackMs;
-      if (pattern !== undefined) return { strategy, pattern, lookbackMs };
+      if (pattern !== undefined) {
+        // A window says the dates itself.
+        const complaint = reader.has("dateFrom") ? undefined : checkPartitions(pattern, lookbackMs);
+        if (complaint !== undefined) reader.complain("lookback", complaint);
+        return { strategy, pattern, lookbackMs };
+      }
       reader.complain("pattern", "is missing, and the ingestion has none; give one, such as %Y/%m/%d");
       return undefined;
     }
     case "inventory": {
-      const configured = listingOf(strategy, undefined, ingestion);
-      const location = options.location ?? configured?.location;
-      const ageMaxMs = configured?.ageMaxMs ?? DISCOVERY_DEFAULTS.inventoryAgeMaxMs;
-      if (location !== undefined) return { strategy, location, ageMaxMs };
-      reader.complain("inventory", `is missing, and the ingestion has none; give ${INVENTORY_SHAPE}`);
+      const [own, all] = [inventoriesOf(ingestion), config.ingestions.flatMap(inventoriesOf)];
+      const location = options.location ?? own[0]?.location;
+      const configured = [...own, ...all].find((listing) => listing.location === location);
+      if (configured !== undefined) return configured;
+      const known = new Set(all.map((listing) => listing.location));
+      const remedy = known.size === 0 ? "add" : `use ${[...known].join(", ")}, or add`;
+      // The functions may read no other: the stack grants what is configured.
+      reader.complain(
+        "inventory",
+        `${location === undefined ? "is missing" : "is not configured"}; ${remedy} its location to discovery in moraine.yaml and deploy`,
+      );
       return undefined;
     }
   }
 }
 
-const INVENTORY_SHAPE =
-  "s3://bucket/prefix/source-bucket/configuration, the folder whose subfolders hold manifest.json";
+function inventoriesOf({ discovery }: Ingestion): readonly Extract<Listing, { strategy: "inventory" }>[] {
+  return [discovery.listing, ...discovery.schedules.map(({ listing }) => listing)].filter(
+    (listing) => listing.strategy === "inventory",
+  );
+}
 
 function readOptions(reader: InputReader, strategy: Strategy | undefined) {
   const isFor = (name: string, wanted: readonly Strategy[]) => {
@@ -109,20 +144,12 @@ function readOptions(reader: InputReader, strategy: Strategy | undefined) {
   const pattern = isFor("pattern", ["partitioned"])
     ? reader.text("pattern", (text) => readPattern(text).complaint)
     : undefined;
-  const location = isFor("inventory", ["inventory"])
-    ? reader.text("inventory", checkLocation)?.replace(/\/$/, "")
-    : undefined;
-  const overlapMs = isFor("overlap", ["incremental_time"]) ? reader.duration("overlap") : undefined;
+  const location = isFor("inventory", ["inventory"]) ? reader.text("inventory")?.replace(/\/$/, "") : undefined;
+  const overlapMs = isFor("overlap", ["incremental_time"]) ? reader.duration("overlap", OVERLAP_MAX_MS) : undefined;
   isFor("lookback", ["partitioned", "incremental_lexical"]);
-  const lookbackMs = strategy === "partitioned" ? reader.duration("lookback") : undefined;
+  const lookbackMs = strategy === "partitioned" ? reader.duration("lookback", LOOKBACK_MAX_MS) : undefined;
   const lookbackKeys = strategy === "incremental_lexical" ? reader.whole("lookback", LOOKBACK_KEYS) : undefined;
   return { pattern, location, overlapMs, lookbackMs, lookbackKeys };
-}
-
-function checkLocation(text: string): string | undefined {
-  return /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.+/.test(text)
-    ? undefined
-    : `is no inventory; write ${INVENTORY_SHAPE}`;
 }
 
 /** Dates are whole days, both included. */

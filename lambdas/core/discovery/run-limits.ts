@@ -9,7 +9,7 @@ export interface RunLimits {
   readonly checkpointEveryMs: number;
   /** Confirmed entries held in memory before a checkpoint is made whatever the clock says. */
   readonly heldBytesMax: number;
-  /** Rounds in which no shard got on before the run fails. */
+  /** After so many rounds in a row in which no shard got on the run fails. */
   readonly idleRoundsMax: number;
   /** Shards and begin markers may be forgotten after this: longer than a run and all that take it up again can last. */
   readonly recordsKeptMs: number;

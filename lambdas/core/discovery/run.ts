@@ -1,6 +1,7 @@
 // A run from its beginning to its report: what the state machine's functions do between the listing functions (list-shard.ts).
 //
 //   begin -> plan -> (list shards, gather)* -> finish          any error: fail, which gives the ingestion free again
+//     └ busy: another run holds the ingestion; begun again later
 //
 // Every step may be repeated: Step Functions retries it, and a lost response makes it run twice. So each decision - when the run
 // began, what it lists, what a round left - is put where it can be put only once, and everything else follows from it.
@@ -21,7 +22,7 @@ import { clearAway, moveCursor, outcomeOf } from "./run-finish.ts";
 import { readRunInput } from "./run-input.ts";
 import type { RunLimits } from "./run-limits.ts";
 import { decidePlan } from "./run-plan.ts";
-import { RUN_PREFIX, readRun, runItem, runsPartition } from "./run-records.ts";
+import { RUN_PREFIX, readRun, runItem, runKey, runsPartition } from "./run-records.ts";
 import {
   holdRun,
   ingestionOf,
@@ -59,8 +60,10 @@ export interface RoundHandle {
 
 export type Begun =
   | { readonly kind: "begun"; readonly run: RunHandle; readonly functionsMax: number }
-  /** Another run of the ingestion is under way: this execution ends here, and that one's report is the answer. */
-  | { readonly kind: "joined"; readonly run: RunHandle };
+  /** A run that asks the same is under way: this execution ends here, and that one's report is the answer. */
+  | { readonly kind: "joined"; readonly run: RunHandle }
+  /** A run that asks something else is under way: nothing has begun, and the execution begins again when some time has passed. */
+  | { readonly kind: "busy"; readonly run: RunHandle };
 
 export type Gathered = { readonly kind: "more"; readonly round: RoundHandle } | { readonly kind: "done" };
 
@@ -75,11 +78,10 @@ export async function beginRun(
   const limits = limitsOf(context);
   const ingestion = ingestionOf(context, wanted.ingestion);
   const source = sourceOf(ingestion);
-  const run = await decideStart(ports, limits, wanted.ingestion, execution.name);
-  if (!wanted.dryRun) {
-    const holder = await takeActive(ports, limits.leaseMs, run);
-    if (holder.runId !== run.runId) return { kind: "joined", run: holder };
-  }
+  const start: RunHandle = { runId: execution.name, ingestion: wanted.ingestion, startedAtMs: ports.clock.now() };
+  const holder = wanted.dryRun ? start : await takeActive(ports, limits.leaseMs, start);
+  if (holder.runId !== start.runId) return meetHolder(context, holder, { input: wanted, source, fresh });
+  const run = await decideRun(context, holder, wanted);
   const failed = wanted.dryRun ? undefined : await failDead(context, limits, run);
   const sinceMs = ports.clock.now() - limits.resumeWithinMs;
   const resumed = failed === undefined || fresh ? {} : resumable(failed, { input: wanted, source }, sinceMs);
@@ -98,6 +100,34 @@ export async function beginRun(
     ...resumed,
   });
   return { kind: "begun", run, functionsMax: ingestion.discovery.functionsMax };
+}
+
+/** Waiting for a run that does the very same would do its work twice. One that is not on record yet, or has ended, answers nothing. */
+async function meetHolder(
+  { ports }: RunContext,
+  holder: RunHandle,
+  asked: Asked & { readonly fresh: boolean },
+): Promise<Begun> {
+  const item = await ports.ledger.read(runKey(holder.ingestion, holder.startedAtMs, holder.runId));
+  const run = item && readRun(item);
+  const answers = run?.status === "RUNNING" && asksTheSame(run, asked) && !(asked.fresh && run.resumes !== undefined);
+  return { kind: answers ? "joined" : "busy", run: holder };
+}
+
+/**
+ * Once the ingestion is its own, and not before: a run that waited is younger than all that ended meanwhile. A begin that finds another
+ * start decided has come late, and gives back what it has taken.
+ */
+async function decideRun(context: RunContext, taken: RunHandle, { dryRun }: RunInput): Promise<RunHandle> {
+  const { ports } = context;
+  const run = await decideStart(ports, limitsOf(context), taken);
+  // A dry run has taken nothing that it could have lost.
+  if (run.ingestion === taken.ingestion && (dryRun || run.startedAtMs === taken.startedAtMs)) return run;
+  await freeActive(ports, taken);
+  throw new MoraineError("Fenced", "the run of this execution has lost its ingestion: start another execution", {
+    runId: taken.runId,
+    ingestion: run.ingestion,
+  });
 }
 
 export async function planRound(context: RunContext, run: RunHandle): Promise<RoundHandle> {
@@ -125,9 +155,12 @@ export async function gatherRound(context: RunContext, run: RunHandle, { round }
   const left = leftOf(closed, ingestionOf(context, run.ingestion).discovery.functionsMax);
   if (left.length === 0) return { kind: "done" };
   const idleRounds = closed.some(gotOn) ? 0 : (record.idleRounds ?? 0) + 1;
-  if (idleRounds > limitsOf(context).idleRoundsMax) {
-    throw new MoraineError("Unavailable", "no shard got on for several rounds: see the listing function's log", {
+  if (idleRounds >= limitsOf(context).idleRoundsMax) {
+    const where =
+      "what its listing functions failed with is in the failed children of ListShards, and in the log of the discover function";
+    throw new MoraineError("Unavailable", `no shard got on in ${idleRounds} rounds: ${where}`, {
       runId: run.runId,
+      execution: record.execution,
       round,
       shards: left.length,
     });

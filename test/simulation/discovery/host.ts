@@ -64,7 +64,15 @@ export class DiscoveryHost implements MachineHost {
   readonly #before = new Map<number, ReadonlyMap<string, string>>();
   readonly #plans = new Map<string, StoredPlan>();
   readonly problems: string[] = [];
-  readonly ended: Record<string, number> = { succeeded: 0, joined: 0, failed: 0, stopped: 0, resumed: 0, rounds: 0 };
+  readonly ended: Record<string, number> = {
+    succeeded: 0,
+    joined: 0,
+    waited: 0,
+    failed: 0,
+    stopped: 0,
+    resumed: 0,
+    rounds: 0,
+  };
   phase: "changing" | "still" | "calm" | "over" = "changing";
   #invocations = 0;
   #inventories = 0;
@@ -182,6 +190,10 @@ export class DiscoveryHost implements MachineHost {
   begun({ startedAtMs }: RunHandle): void {
     const before = new Map([...this.bucket.current].map(([key, { etag }]) => [key, etag]));
     this.#before.set(startedAtMs, before);
+  }
+
+  waited(): void {
+    this.#count("waited");
   }
 
   async planned(run: RunHandle): Promise<void> {

@@ -33,6 +33,7 @@ export interface MachineHost {
   readonly objectsMax: number;
   tasksOf(round: RoundHandle): readonly ShardTask[];
   begun(run: RunHandle): void;
+  waited(): void;
   planned(run: RunHandle): Promise<void>;
   /** What errors an operator would be paged for come to. */
   notice(error: unknown): void;
@@ -40,6 +41,7 @@ export interface MachineHost {
 }
 
 const ATTEMPTS_MAX = 4;
+const BUSY_WAIT_MS = 2_000;
 /** Of waiting too short for a step; a shard's function is more often given up for good while it lives on. */
 const IMPATIENT = 0.06;
 const IMPATIENT_LISTING = 0.2;
@@ -48,8 +50,13 @@ class Stopped extends Error {}
 
 export async function execute(host: MachineHost, name: string, input: object): Promise<Ended> {
   const execution = { name, arn: `arn:${name}` };
+  const begin = () => step(host, `${name} begin`, (context) => beginRun(context, input, execution));
   try {
-    const begun = await step(host, `${name} begin`, (context) => beginRun(context, input, execution));
+    let begun = await begin();
+    for (; begun.kind === "busy"; begun = await begin()) {
+      host.waited();
+      await host.world.sleep(BUSY_WAIT_MS);
+    }
     if (begun.kind === "joined") return { kind: "joined" };
     host.begun(begun.run);
     return await runOn(host, begun.run, begun.functionsMax);

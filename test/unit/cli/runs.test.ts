@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Progress } from "../../../cli/runs.ts";
 import type { RunRecord } from "../../../lambdas/core/discovery/model.ts";
+import { failRun, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { type RunHarness, RunHarness as World } from "../discovery/run-harness.ts";
 import { CONFIG, type Machine, outputsFile, RUN_ID, run } from "./terminal.ts";
 
@@ -55,6 +56,26 @@ describe("moraine backfill", () => {
     expect((await world.record(RUN_ID))?.status).toBe("SUCCEEDED");
   });
 
+  test.each([
+    [
+      ["--strategy", "partitioned", "--pattern", "%Y/%m/%d", "--lookback", "3d"],
+      { pattern: "%Y/%m/%d", lookback: "3d" },
+    ],
+    [["--strategy", "incremental_lexical", "--lookback", "12"], { lookback: 12 }],
+    [["--strategy", "incremental_time", "--overlap", "90m"], { overlap: "90m" }],
+    [["--strategy", "inventory", "--inventory", "s3://landing/reports/all"], { inventory: "s3://real/reports/all" }],
+  ])("hands on what a strategy can be told: %j", async (words, options) => {
+    const inputs: unknown[] = [];
+    const startExecution: Machine["startExecution"] = async (_arn, _name, input) => {
+      inputs.push(JSON.parse(input));
+      return "arn:one";
+    };
+    const buckets = { BackfillStateMachineArn: MACHINE_ARN, Buckets: JSON.stringify({ landing: "real" }) };
+    const files = { ...machine.files, "cdk-outputs.json": outputsFile(buckets) };
+    const { code } = await run({ ...machine, files, startExecution }, "backfill", "orders", ...words, "--detach");
+    expect([code, inputs]).toMatchObject([0, [{ ingestion: "orders", strategy: words[1], ...options }]]);
+  });
+
   test("says what an input is refused for, and that it is the command line that must change", async () => {
     const other = machineOf(new World());
     const { code, err } = await run(other, "backfill", "orders", "--strategy", "partitioned");
@@ -79,6 +100,67 @@ describe("moraine backfill", () => {
   });
 });
 
+describe("watching a run", () => {
+  const running: Machine["execution"] = async () => ({ status: "RUNNING" });
+  const stopped: Machine["execution"] = async () => ({ status: "ABORTED" });
+
+  test("of an ingestion that another run lists says which one it waits for", async () => {
+    const harness = new World();
+    const other = await harness.begin("other", { checkAll: true });
+    const waiting = { ...machineOf(harness), startExecution: async () => "arn:one", execution: running };
+    let slept = 0;
+    const sleep = async () => {
+      slept++;
+      if (slept === 2) await harness.complete(other).then(() => harness.run(RUN_ID));
+    };
+    const { code, err } = await run({ ...waiting, sleep }, "backfill", "orders");
+    expect(code).toBe(0);
+    expect(err.match(/run other of orders is under way: waiting for its end/g)).toHaveLength(1);
+  });
+
+  test("that joined another one ends with that one's report", async () => {
+    const harness = new World();
+    const other = await harness.begin("other");
+    const output = JSON.stringify({ kind: "joined", run: other });
+    const execution: Machine["execution"] = async (arn) =>
+      arn === "arn:one" ? { status: "SUCCEEDED", output } : { status: "RUNNING" };
+    const sleep = async () => void (await harness.complete(other));
+    const joining = { ...machineOf(harness), startExecution: async () => "arn:one", execution, sleep };
+    const { code, out, err } = await run(joining, "backfill", "orders");
+    expect([code, out.split("\n")[0]]).toEqual([0, "other"]);
+    expect(err).toContain("run other of orders lists the same already");
+  });
+
+  test.each([["--watch"], ["--fresh"]])(
+    "with %s ends when its execution was stopped and could not say so",
+    async (flag) => {
+      const harness = new World();
+      await harness.begin(flag === "--watch" ? "one" : RUN_ID);
+      const { code, err } = await run(
+        { ...machineOf(harness), startExecution: async () => `arn:${RUN_ID}`, execution: stopped },
+        ...["backfill", "orders", flag],
+      );
+      expect([code, err]).toEqual([3, expect.stringContaining("somebody stopped the execution of the run")]);
+    },
+  );
+
+  test("may be left: the message names what comes back to it, of a dry run too", async () => {
+    const harness = new World();
+    await harness.begin("other");
+    const left = { ...machineOf(harness), startExecution: async () => "arn:one", execution: running };
+    const { code, err } = await run({ ...left, interrupted: () => true }, "backfill", "orders", "--dry-run");
+    expect([code, err]).toEqual([
+      0,
+      `\nthe run goes on: moraine run ${RUN_ID} shows how far it is once it has begun\n`,
+    ]);
+  });
+
+  test("and not watching it exclude each other", async () => {
+    const { code, err } = await run(machine, "backfill", "orders", "--watch", "--detach");
+    expect([code, err]).toEqual([2, expect.stringContaining("'--detach'")]);
+  });
+});
+
 test("moraine runs and run tell of runs, newest first and by id", async () => {
   const list = JSON.parse((await run(machine, "runs", "--json")).out) as RunRecord[];
   expect(list.map(({ runId }) => runId)).toEqual([RUN_ID]);
@@ -87,6 +169,42 @@ test("moraine runs and run tell of runs, newest first and by id", async () => {
   expect(code).toBe(0);
   expect(out).toContain("12 listed: 12 new, 0 changed, 0 known, 0 skipped, 0 excluded");
   expect((await run(machine, "run", "nobody")).code).toBe(1);
+});
+
+describe("the progress of a run under way", () => {
+  async function progressOf(harness: RunHarness, id: string): Promise<Progress> {
+    const { code, out } = await run(machineOf(harness), "run", id, "--json");
+    expect(code).toBe(0);
+    return JSON.parse(out) as Progress;
+  }
+
+  test("is the sum of its shards' checkpoints", async () => {
+    const harness = new World();
+    await harness.fill(30);
+    const begun = await harness.begin("one");
+    expect((await progressOf(harness, "one")).counts.total).toBe(0);
+    const round = await planRound(harness.context(), begun);
+    await harness.listAll(begun, round, { objectsMax: 10 });
+    const { run: record, counts, shards } = await progressOf(harness, "one");
+    expect([record.status, shards, counts.total]).toEqual(["RUNNING", 1, harness.sent().length]);
+    expect(counts.total).toBeGreaterThan(0);
+  });
+
+  test("counts what the runs had listed that it takes up again, and not as its own speed", async () => {
+    const harness = new World();
+    await harness.fill(60);
+    for (const name of ["one", "two"]) {
+      const begun = await harness.begin(name);
+      await harness.listAll(begun, await planRound(harness.context(), begun), { objectsMax: 10 });
+      await failRun(harness.context(), begun, "stopped");
+      harness.clock.advance(1000);
+    }
+    await planRound(harness.context(), await harness.begin("three"));
+    harness.clock.advance(1000);
+    const { counts, rate } = await progressOf(harness, "three");
+    expect(counts.total).toBe(harness.sent().length);
+    expect([counts.total > 10, rate]).toEqual([true, 0]);
+  });
 });
 
 test("a checkpoint is shown, and forgotten only for the ingestion that is named", async () => {

@@ -22,15 +22,20 @@ export interface Machine {
   readonly startExecution?: Operator["startExecution"];
   readonly execution?: Operator["execution"];
   readonly now?: () => number;
+  /** What happens while the command waits. */
+  readonly sleep?: () => Promise<void>;
+  readonly interrupted?: () => boolean;
 }
 
 export const RUN_ID = "0190a000-0000-7000-8000-000000000001";
 
+const SLEEPS_MAX = 1000;
 const missing = () => Promise.reject(new Error("this machine has no such service"));
 
 export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
   let out = "";
   let err = "";
+  let sleeps = 0;
   let target: OperatorTarget | undefined;
   const code = await runProgram(argv, {
     write: (text) => {
@@ -52,9 +57,12 @@ export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
       };
     },
     now: machine.now ?? (() => 0),
-    sleep: async () => {},
+    sleep: async () => {
+      if (++sleeps > SLEEPS_MAX) throw new Error("the command waits for ever");
+      await machine.sleep?.();
+    },
     uuid: () => RUN_ID,
-    interrupted: () => false,
+    interrupted: machine.interrupted ?? (() => false),
     rewrites: false,
   });
   return { code, out, err, target };

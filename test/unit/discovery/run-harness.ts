@@ -107,7 +107,7 @@ export class RunHarness {
 
   async begin(name: string, input: object = {}, context = this.context()): Promise<RunHandle> {
     const begun = await beginRun(context, { ingestion: "orders", ...input }, { name, arn: `arn:${name}` });
-    if (begun.kind !== "begun") throw new Error(`joined ${begun.run.runId}`);
+    if (begun.kind !== "begun") throw new Error(`${begun.kind}: ${begun.run.runId}`);
     return begun.run;
   }
 

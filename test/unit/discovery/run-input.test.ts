@@ -97,6 +97,63 @@ describe("the input of a run", () => {
     expect(read({ ingestion: "orders" }, { events: true }).input.listing).toEqual({ strategy: "full" });
   });
 
+  describe("of an ingestion that lists a part of its keys", () => {
+    const lexical = { listing: { strategy: "incremental_lexical", lookbackKeys: 4 } } as const;
+    const pattern = "%Y/%m/%d";
+    const dated = { listing: { strategy: "partitioned", pattern, lookbackMs: 86_400_000 } } as const;
+    const strategyOf = (fields: object, discovery: Partial<Ingestion["discovery"]>) =>
+      read({ ingestion: "orders", ...fields }, discovery).input.listing.strategy;
+
+    test.each([{ prefix: "orders/a" }, { modifiedFrom: "2026-01-01" }, { modifiedBefore: "2026-01-01" }])(
+      "lists all of what %j names",
+      (fields) => {
+        expect([strategyOf(fields, lexical), strategyOf(fields, dated)]).toEqual(["full", "full"]);
+      },
+    );
+
+    test("lists its own way when nothing, or something of that way, is named", () => {
+      expect(strategyOf({ prefix: "orders/", sizeBytesMin: 1 }, lexical)).toBe("incremental_lexical");
+      expect(strategyOf({ strategy: "incremental_lexical", modifiedFrom: "2026-01-01" }, lexical)).toBe(
+        "incremental_lexical",
+      );
+      expect(strategyOf({ prefix: "orders/a", dateFrom: "2026-01-01", dateTo: "2026-01-02" }, dated)).toBe(
+        "partitioned",
+      );
+    });
+
+    test.each([{ strategy: "incremental_lexical" }, { lookback: 9 }])(
+      "finds nothing below a prefix by its cursor",
+      (way) => {
+        const input = { ingestion: "orders", prefix: "orders/a", ...way };
+        expect(complaintsOf(input, lexical)).toBe(
+          "the run's input cannot be used: prefix is not for incremental_lexical, which lists what is behind its cursor; name full",
+        );
+      },
+    );
+  });
+
+  test("bounds a look-back by its partitions, as the configuration does, and lets dates say what they like", () => {
+    const hourly = { ingestion: "orders", strategy: "partitioned", pattern: "%Y/%m/%d/%H" };
+    expect(complaintsOf({ ...hourly, lookback: "3000d" })).toContain("lookback is 72000 partitions, each a request");
+    expect(complaintsOf({ ...hourly, lookback: "999999999d" })).toContain("at most 3660d");
+    const listing = { strategy: "partitioned", pattern: "%Y/%m", lookbackMs: 3000 * 86_400_000 } as const;
+    expect(complaintsOf(hourly, { listing })).toContain("lookback is 72000 partitions");
+    expect(read({ ...hourly, dateFrom: "2020-01-01", dateTo: "2020-01-02" }, { listing }).input.window).toBeDefined();
+  });
+
+  test("reads no inventory but configured ones, for it has the right to no other", () => {
+    const inventory = (location: string, ageMaxMs: number) => ({ strategy: "inventory", location, ageMaxMs }) as const;
+    const listings = [inventory("s3://reports/a", 1), inventory("s3://reports/b", 2)];
+    const discovery = { schedules: listings.map((listing) => ({ listing, everySeconds: 60 })) };
+    const asked = { ingestion: "orders", strategy: "inventory" };
+    expect(read(asked, discovery).input.listing).toEqual(listings[0]);
+    expect(read({ ...asked, inventory: "s3://reports/b/" }, discovery).input.listing).toEqual(listings[1]);
+    expect(complaintsOf({ ...asked, inventory: "s3://reports/c" }, discovery)).toContain(
+      "inventory is not configured; use s3://reports/a, s3://reports/b, or add its location to discovery in moraine.yaml",
+    );
+    expect(complaintsOf({ ...asked, inventory: "s3://reports/c" })).toContain("inventory is not configured; add its");
+  });
+
   test("takes the ingestion's own prefix, empty lists and null for nothing said", () => {
     const input = { ingestion: "orders", prefix: "orders/", include: [], exclude: null, strategy: null };
     expect(read(input).input.scope).toEqual({});

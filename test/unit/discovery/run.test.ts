@@ -3,6 +3,7 @@ import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard
 import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { EventSink } from "../../../lambdas/core/ports.ts";
+import { override } from "../core/harness.ts";
 import { losing, ORDERS, RunHarness } from "./run-harness.ts";
 
 const lost = () => new MoraineError("UnknownOutcome", "response lost");
@@ -147,13 +148,95 @@ describe("a step that is repeated", () => {
 });
 
 describe("two runs of one ingestion", () => {
-  test("do not list at once: the second joins the first", async () => {
+  test("do not list at once: the second joins the first if it asks the same", async () => {
     const world = new RunHarness();
     const first = await world.begin("one");
     const second = await beginRun(world.context(), { ingestion: "orders" }, execution("two"));
     expect(second).toEqual({ kind: "joined", run: first });
     await world.complete(first);
     expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("begun");
+  });
+
+  test("of which the second asks something else is not joined: it begins when the first is over", async () => {
+    const world = new RunHarness();
+    await world.fill(10);
+    const first = await world.begin("one");
+    const other = () =>
+      beginRun(world.context(), { ingestion: "orders", strategy: "full", checkAll: true }, execution("two"));
+    expect(await other()).toEqual({ kind: "busy", run: first });
+    world.clock.advance(60_000);
+    expect(await other()).toEqual({ kind: "busy", run: first });
+    await world.complete(first);
+    expect(await world.run("two", { checkAll: true })).toMatchObject({ total: 10 });
+  });
+
+  test("of which the second is to take nothing up does not join one that did", async () => {
+    const world = new RunHarness();
+    const failed = await world.begin("one");
+    await planRound(world.context(), failed);
+    await failRun(world.context(), failed, "stopped");
+    world.clock.advance(1);
+    await world.begin("two");
+    const again = (input: object) => beginRun(world.context(), { ingestion: "orders", ...input }, execution("three"));
+    expect(await again({ fresh: true })).toMatchObject({ kind: "busy" });
+    expect(await again({})).toMatchObject({ kind: "joined" });
+  });
+
+  test("of which the first is not on record yet, or failed and did not say so, is not joined", async () => {
+    const world = new RunHarness();
+    const stopped = world.context({
+      ledger: override(world.ledger, {
+        write: (item, expected) =>
+          item.body["kind"] === "run" ? Promise.reject(lost()) : world.ledger.write(item, expected),
+      }),
+    });
+    await expect(world.begin("one", {}, stopped)).rejects.toMatchObject({ kind: "UnknownOutcome" });
+    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("busy");
+    const run = await world.begin("one");
+    const held = world.context({ ledger: override(world.ledger, { remove: () => Promise.reject(lost()) }) });
+    await expect(failRun(held, run, "stopped")).rejects.toMatchObject({ kind: "UnknownOutcome" });
+    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("busy");
+  });
+
+  test("the one that waited starts when it gets the ingestion, and takes up what failed while it waited", async () => {
+    const world = new RunHarness();
+    await world.fill(60);
+    const failed = await world.begin("one", { strategy: "incremental_time" });
+    const asked = { ingestion: "orders", strategy: "incremental_time", checkAll: true };
+    const begin = () => beginRun(world.context(), asked, execution("three"));
+    expect((await begin()).kind).toBe("busy");
+    world.clock.advance(1000);
+    await failRun(world.context(), failed, "stopped");
+    const second = await world.begin("two", { strategy: "incremental_time", checkAll: true });
+    await planRound(world.context(), second);
+    world.clock.advance(1000);
+    await failRun(world.context(), second, "stopped");
+    expect((await begin()).kind).toBe("begun");
+    expect(await world.record("three")).toMatchObject({ resumes: "two", startedAtMs: world.clock.now() });
+  });
+
+  test("a begin that comes late holds nothing and begins nothing", async () => {
+    const world = new RunHarness();
+    const gate = Promise.withResolvers<void>();
+    const slow = override(world.ledger, {
+      write: async (item, expected) => {
+        if (item.body["kind"] === "begun") await gate.promise;
+        return world.ledger.write(item, expected);
+      },
+    });
+    const late = world.begin("one", {}, world.context({ ledger: slow }));
+    late.catch(() => undefined);
+    world.clock.advance(world.limits.leaseMs + 1);
+    await world.complete(await world.begin("two"));
+    world.clock.advance(1);
+    const run = await world.begin("one");
+    gate.resolve();
+    await expect(late).rejects.toMatchObject({ kind: "Fenced" });
+    expect(await world.active()).toMatchObject({ runId: "one", startedAtMs: run.startedAtMs });
+    await world.complete(run);
+    world.clock.advance(1);
+    await expect(world.begin("one")).rejects.toMatchObject({ kind: "Fenced" });
+    expect(await world.active()).toBeUndefined();
   });
 
   test("the dead one is taken over when its lease has run out, and is fenced from then on", async () => {
@@ -286,16 +369,20 @@ describe("a run that failed", () => {
     expect(await world.active()).toBeUndefined();
   });
 
-  test("because no shard gets on ends after a few rounds", async () => {
-    const world = new RunHarness({}, { idleRoundsMax: 2 });
+  test("because no shard gets on ends after three rounds, and says where to look", async () => {
+    const world = new RunHarness();
     await world.fill(5);
     const run = await world.begin("one");
     let round = await planRound(world.context(), run);
-    for (let turn = 0; turn < 2; turn++) {
+    for (let turn = 1; turn < 3; turn++) {
       const gathered = await gatherRound(world.context(), run, round);
       if (gathered.kind === "more") round = gathered.round;
     }
-    await expect(gatherRound(world.context(), run, round)).rejects.toMatchObject({ kind: "Unavailable" });
+    expect(round.round).toBe(3);
+    await expect(gatherRound(world.context(), run, round)).rejects.toMatchObject({
+      kind: "Unavailable",
+      message: expect.stringMatching(/no shard got on in 3 rounds: .*ListShards.*execution=arn:one/),
+    });
   });
 });
 
