@@ -166,6 +166,9 @@ function readWindow(reader: InputReader, listing: Listing | undefined): Pick<Run
     reader.complain(given[0] === "dateFrom" ? "dateTo" : "dateFrom", "is missing; give both dates");
   if (fromMs === undefined || lastMs === undefined) return {};
   if (lastMs < fromMs) reader.complain("dateTo", "lies before dateFrom; exchange the two");
+  const complaint =
+    listing?.strategy === "partitioned" ? checkPartitions(listing.pattern, lastMs + DAY_MS - fromMs) : undefined;
+  if (complaint !== undefined) reader.complain("dateTo", complaint);
   return { window: { fromMs, toMs: lastMs + DAY_MS } };
 }
 

@@ -132,13 +132,16 @@ describe("the input of a run", () => {
     );
   });
 
-  test("bounds a look-back by its partitions, as the configuration does, and lets dates say what they like", () => {
+  test("bounds a look-back and dates by their partitions, as the configuration does", () => {
     const hourly = { ingestion: "orders", strategy: "partitioned", pattern: "%Y/%m/%d/%H" };
     expect(complaintsOf({ ...hourly, lookback: "3000d" })).toContain("lookback is 72000 partitions, each a request");
     expect(complaintsOf({ ...hourly, lookback: "999999999d" })).toContain("at most 3660d");
     const listing = { strategy: "partitioned", pattern: "%Y/%m", lookbackMs: 3000 * 86_400_000 } as const;
     expect(complaintsOf(hourly, { listing })).toContain("lookback is 72000 partitions");
     expect(read({ ...hourly, dateFrom: "2020-01-01", dateTo: "2020-01-02" }, { listing }).input.window).toBeDefined();
+    expect(() => read({ ...hourly, dateFrom: "2020-01-01", dateTo: "9999-01-01" }, { listing })).toThrow(
+      /dateTo is 69942504 partitions, each a request; shorten it to 10000/,
+    );
   });
 
   test("reads no inventory but configured ones, for it has the right to no other", () => {
