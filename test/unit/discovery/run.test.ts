@@ -3,6 +3,7 @@ import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard
 import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { EventSink } from "../../../lambdas/core/ports.ts";
+import { INVENTORY_LOCATION, writeInventory } from "../../simulation/discovery/inventory-report.ts";
 import { losing, ORDERS, RunHarness } from "./run-harness.ts";
 
 const lost = () => new MoraineError("UnknownOutcome", "response lost");
@@ -43,6 +44,14 @@ describe("a run", () => {
     expect(report.shards).toBeGreaterThan(2);
     expect(new Set(world.sent()).size).toBe(60);
     expect(world.sent().length).toBe(60);
+  });
+
+  test("reads a file of an inventory to its end, however many rows are too much: the next function would read them all again", async () => {
+    const ageMaxMs = 86_400_000;
+    const world = new RunHarness({ listing: { strategy: "inventory", location: INVENTORY_LOCATION, ageMaxMs } });
+    await world.fill(20);
+    await writeInventory(world.store, world.clock.now(), 0);
+    expect(await world.run("one", {}, { objectsMax: 0 })).toMatchObject({ total: 20, new: 20, shards: 1 });
   });
 
   test("moves the lexical cursor, and a later run begins its look-back before it", async () => {
