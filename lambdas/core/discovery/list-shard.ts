@@ -103,7 +103,7 @@ async function listKeys(
   progress: ShardProgress,
   { prefix, ranges }: Extract<Shard, { kind: "keys" }>,
 ): Promise<void> {
-  const isOver = () => isLate(context, progress) || progress.passed >= context.objectsMax;
+  const isOver = () => isLate(context, progress) || progress.passed >= context.objectsMax || progress.isFull;
   const lister = new RangeLister(context.ports, {
     bucket: context.ingestion.source.bucket,
     prefix,
