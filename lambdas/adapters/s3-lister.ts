@@ -4,9 +4,12 @@
 import { ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
 import { compareUtf8 } from "../core/discovery/key-order.ts";
 import { assert, MoraineError } from "../core/errors.ts";
-import type { BucketLister, ListPage, ListRequest } from "../core/ports.ts";
+import type { BucketLister, ListPage, ListRequest, MayAskOn } from "../core/ports.ts";
 import { ListXmlError, readListXml } from "./list-xml.ts";
 import { describeFailure, isThrottled, toMoraineError } from "./sdk-errors.ts";
+
+/** In a row: a million delete markers. Reading over them takes minutes, each time anew. */
+const EMPTY_PAGES_MAX = 1000;
 
 const NOTHING_LISTED = Buffer.from("<ListBucketResult></ListBucketResult>");
 
@@ -24,9 +27,9 @@ export class S3Lister implements BucketLister {
     this.#client = client;
   }
 
-  async page(request: ListRequest): Promise<ListPage> {
+  async page(request: ListRequest, mayAskOn: MayAskOn = () => true): Promise<ListPage> {
     try {
-      return await this.#page(request);
+      return await this.#page(request, mayAskOn);
     } catch (error) {
       const { bucket, prefix } = request;
       if (error instanceof ListXmlError) {
@@ -46,12 +49,20 @@ export class S3Lister implements BucketLister {
   }
 
   /** Over many delete markers S3 answers pages that hold nothing and are not the last: those are read on here. */
-  async #page(request: ListRequest): Promise<ListPage> {
-    for (let token: string | undefined; ; ) {
+  async #page(request: ListRequest, mayAskOn: MayAskOn): Promise<ListPage> {
+    let token: string | undefined;
+    for (let pages = 1; ; pages++) {
       const { next, ...page } = readListXml(await this.#body(request, token));
       const wanted = withoutEarlier(page, request.after ?? "");
       if (!wanted.truncated || wanted.objects.length + wanted.folders.length > 0) return wanted;
       if (next === undefined) throw new ListXmlError("a truncated page has no token");
+      const { bucket, prefix, after } = request;
+      const facts = { bucket, prefix, after, pages };
+      if (pages >= EMPTY_PAGES_MAX) {
+        const remedy = "let a lifecycle rule of the bucket remove expired delete markers";
+        throw new MoraineError("Invalid", `s3 lists nothing but empty pages: ${remedy}`, facts);
+      }
+      if (!mayAskOn()) throw new MoraineError("Unavailable", "time was up while s3 listed empty pages", facts);
       token = next;
     }
   }

@@ -12,7 +12,6 @@ import { needsBody } from "./object-rows.ts";
 import type { Clock, Conversion, Ledger, ObjectStore, Source, SourceFailure } from "./ports.ts";
 import type { FileRecord, StagedFile } from "./records.ts";
 import type { Settings } from "./settings.ts";
-import { isLater } from "./versions.ts";
 
 export type FileOutcome =
   /** In a sealed batch. */
@@ -68,15 +67,12 @@ export class BatchWork {
     const claimed = { index, uri, etag, ...(versionId === undefined ? {} : { versionId }) };
     const reads = needsBody(format, sizeBytes);
     try {
-      if (!reads && !this.#isDoubtful(index)) {
-        return await this.#add(conversion, { ...claimed, sizeBytes, lastModifiedMs: timeMs }, undefined);
-      }
+      if (!reads) return await this.#add(conversion, { ...claimed, sizeBytes, lastModifiedMs: timeMs }, undefined);
       const got = await this.#ports.store.get(uri, { ifMatch: etag });
       if (got.kind !== "found") return await this.#skip(index, got.kind);
       this.#modifiedMs.set(index, got.lastModifiedMs);
       const read = { ...claimed, sizeBytes: got.sizeBytes, lastModifiedMs: got.lastModifiedMs };
-      if (!reads) await discard(got.body);
-      await this.#add(conversion, read, reads ? got.body : undefined);
+      await this.#add(conversion, read, got.body);
     } catch (error) {
       if (isKind(error, "Rejected")) {
         await this.fail([{ index, reason: "UNREADABLE_OBJECT", message: error.message }]);
@@ -86,13 +82,6 @@ export class BatchWork {
         throw error;
       }
     }
-  }
-
-  /** Another version was loaded, and perhaps after this one (a listing in the same second): the store must say which one is there. */
-  #isDoubtful(index: number): boolean {
-    const { file, previous } = this.#at(index);
-    const others = [file.loaded?.version, previous?.version];
-    return others.some((other) => other !== undefined && isLater(file.version, other));
   }
 
   async #add(conversion: Conversion, source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<void> {
@@ -175,7 +164,7 @@ export class BatchWork {
     this.#outcomes.set(task, last ? "failed" : "retry");
   }
 
-  /** The version as it was read: LastModified is known now, and orders this version against listings. */
+  /** The version as it was read: LastModified is known now, and tells a listing of the same upload from another upload of the same bytes. */
   #asRead(index: number): FileRecord {
     const { file } = this.#at(index);
     const timeMs = this.#modifiedMs.get(index) ?? file.version.timeMs;
@@ -199,9 +188,4 @@ export class BatchWork {
       throw new MoraineError("Corrupt", "converter named a source it was not given", { index });
     return claimed;
   }
-}
-
-/** Ends the answer without its bytes. */
-async function discard(body: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const _ of body) return;
 }

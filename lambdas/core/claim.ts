@@ -1,26 +1,34 @@
 // Claiming a file: one conditional write in the common case. Everything else (a redelivery, a newer version, a claim left
 // by a dead batch) starts from the item the failed condition returned; `decideClaim` is the whole rule, and pure.
+//
+// Invariant: the version on record gives way only to one that was put after it. Its sequencer says so, or else the store, asked after
+// the record was read: what is there now came after all that anybody has heard of.
 
 import { type Hold, settleClaimOf } from "./batch.ts";
 import type { Ingestion, OverwritePolicy } from "./config.ts";
-import { MoraineError } from "./errors.ts";
+import { isKind, MoraineError } from "./errors.ts";
 import type { ObjectEvent } from "./events.ts";
-import { type BatchId, type Revision, type TableId, tableIdOf } from "./ids.ts";
+import { type BatchId, objectUri, type Revision, type TableId, tableIdOf } from "./ids.ts";
 import { writeItem } from "./ledger-writes.ts";
-import type { Clock, Ledger, Random } from "./ports.ts";
+import type { Clock, GetOutcome, Ledger, ObjectStore, Random } from "./ports.ts";
 import { claimRevision, decidedRevision, type FileRecord, fileItem, readFile } from "./records.ts";
 import { isLater, relateVersions } from "./versions.ts";
 
 export type ClaimOutcome =
   /** `previous`: the record as it was, when it told how an earlier version or attempt had ended. */
   | { readonly kind: "claimed"; readonly file: FileRecord; readonly previous?: FileRecord }
-  /** The file's fate is on record, or is being brought about by a sealed batch: acknowledge. */
-  | { readonly kind: "known"; readonly why: "duplicate" | "older" | "ignored" | "exhausted" }
+  /** The file's fate is on record, or is being brought about by a sealed batch, or this version is not there any more: acknowledge. */
+  | { readonly kind: "known"; readonly why: "duplicate" | "older" | "ignored" | "exhausted" | "gone" }
   /** Somebody is at work on the file: come back later. */
   | { readonly kind: "busy" };
 
 export interface ClaimContext {
-  readonly ports: { readonly ledger: Ledger; readonly clock: Clock; readonly random: Random };
+  readonly ports: {
+    readonly ledger: Ledger;
+    readonly store: ObjectStore;
+    readonly clock: Clock;
+    readonly random: Random;
+  };
   readonly ingestion: Ingestion;
   readonly batch: BatchId;
   readonly batchFiles: number;
@@ -46,6 +54,9 @@ export async function claimFile(context: ClaimContext, event: ObjectEvent): Prom
     const current = readFile(written.current);
     const decision = decideClaim(current, event, ingestion.onOverwrite);
     if (decision.kind === "known") return decision;
+    const there = isDoubtful(current, event) ? await askStore(ports.store, event) : "found";
+    if (there === "unavailable") return { kind: "busy" };
+    if (there !== "found") return { kind: "known", why: "gone" };
     let died = false;
     if (decision.kind === "held") {
       const hold = await settleClaimOf(ports, current.table, current.batch);
@@ -70,20 +81,44 @@ export type ClaimDecision =
   /** The holder of the claim decides: dead, alive, or sealed. */
   | { readonly kind: "held"; readonly sameVersion: boolean };
 
-/** What an event may do to a file that is already known. */
+/** What an event may do to a file that is already known. A doubtful one may do it only if its version is there. */
 export function decideClaim(current: FileRecord, event: ObjectEvent, policy: OverwritePolicy): ClaimDecision {
   const relation = relateVersions(current.version, event.version);
   if (relation === "older") return { kind: "known", why: "older" };
   if (current.status === "PROCESSING") return { kind: "held", sameVersion: relation === "same" };
   if (current.status === "DISCOVERED") return { kind: "take" };
   if (relation === "same") {
+    if (current.status === "SKIPPED") return { kind: "take" };
     // A service that was away is no verdict on the file. And the same bytes put again on purpose are a wish to try again.
-    const open = current.status === "FAILED" || current.status === "SKIPPED";
     const again = event.version.sequencer !== current.version.sequencer && isLater(current.version, event.version);
-    const retry = open && (again || current.error?.kind === "Unavailable");
+    const retry = current.status === "FAILED" && (again || current.error?.kind === "Unavailable");
     return retry ? { kind: "take" } : { kind: "known", why: "duplicate" };
   }
   return policy === "ignore" && current.loaded !== undefined ? { kind: "known", why: "ignored" } : { kind: "take" };
+}
+
+/** Whether only the store can tell: nothing says which of the two came last, or this very version was gone when it was to be read. */
+function isDoubtful({ version, status }: FileRecord, event: ObjectEvent): boolean {
+  const relation = relateVersions(version, event.version);
+  return relation === "unclear" || (relation === "same" && status === "SKIPPED");
+}
+
+/** Whether the version is there now. One that cannot be read counts as found: fetching it puts the reason on record. */
+async function askStore(
+  store: ObjectStore,
+  { bucket, key, version }: ObjectEvent,
+): Promise<GetOutcome["kind"] | "unavailable"> {
+  const { etag, sizeBytes } = version;
+  const range = sizeBytes > 0 ? { range: { start: 0, end: 1 } } : {};
+  try {
+    const got = await store.get(objectUri(bucket, key), { ifMatch: etag, ...range });
+    if (got.kind === "found") for await (const _ of got.body);
+    return got.kind;
+  } catch (error) {
+    if (isKind(error, "Rejected")) return "found";
+    if (isKind(error, "Unavailable")) return "unavailable";
+    throw error;
+  }
 }
 
 /** What an event may do to a file that a batch has claimed: nothing while that batch binds. */

@@ -99,7 +99,7 @@ export const LIMITS = {
 
   discoverTimeoutSeconds: 10 * MINUTE_SECONDS,
   discoverMemoryMb: 1769,
-  /** What one listing function takes on before it hands the rest back to be spread over more of them. */
+  /** What one listing function takes on of key ranges before it hands the rest back to be spread over more of them. */
   discoverObjectsMax: 1_000_000,
   /** Listed files are loaded by at most this many functions at once, whatever live events do. */
   backfillConcurrencyMax: 10,

@@ -7,7 +7,7 @@ import { type ObjectEvent, parseIntake } from "./events.ts";
 import { needsBody } from "./object-rows.ts";
 import type { Router } from "./routing.ts";
 import type { Settings } from "./settings.ts";
-import { isLater } from "./versions.ts";
+import { isLater, relateVersions } from "./versions.ts";
 
 export interface LoadMessage {
   readonly id: string;
@@ -66,7 +66,7 @@ export function planLoad(route: Router, settings: Settings, messages: readonly L
 
 /**
  * Several events of one key in one delivery: the latest version is the one worth reading, and decides for all. false: which one
- * that is cannot be told (a listing in the same second), and a wrong guess would acknowledge the newer one unread.
+ * that is cannot be told (one is from a listing), and a wrong guess would acknowledge the newer one unread.
  */
 function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: ObjectEvent, ingestion: Ingestion): boolean {
   const key = `${ingestion.id}\n${event.bucket}/${event.key}`;
@@ -77,10 +77,8 @@ function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: Object
     tasks.set(key, { event, ingestion, messageIds: [message.id], receives: message.receiveCount, deliveries });
     return true;
   }
-  const isNewer = isLater(other.event.version, event.version);
-  const sameBytes = other.event.version.etag === event.version.etag;
-  if (!sameBytes && isNewer && isLater(event.version, other.event.version)) return false;
-  const latest = isNewer ? event : other.event;
+  if (relateVersions(other.event.version, event.version) === "unclear") return false;
+  const latest = isLater(other.event.version, event.version) ? event : other.event;
   const messageIds = [...new Set([...other.messageIds, message.id])];
   tasks.set(key, {
     event: latest,

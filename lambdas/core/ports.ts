@@ -90,9 +90,15 @@ export interface ListPage {
   readonly truncated: boolean;
 }
 
-/** One ListObjectsV2 request. Throws Throttled-marked Unavailable (`context.throttled`) on 503 SlowDown: the governor decides when to try again. */
+/** Asked before each further request of a page that is not had with the first one: it is counted, or false, and the page is Unavailable. */
+export type MayAskOn = () => boolean;
+
+/**
+ * One ListObjectsV2 request, and more where S3 answers nothing but that there is more. Throws Throttled-marked Unavailable
+ * (`context.throttled`) on 503 SlowDown: the governor decides when to try again.
+ */
 export interface BucketLister {
-  page(request: ListRequest): Promise<ListPage>;
+  page(request: ListRequest, mayAskOn?: MayAskOn): Promise<ListPage>;
 }
 
 export interface Timer {

@@ -11,6 +11,7 @@ import { S3ObjectStore } from "../../lambdas/adapters/s3-object-store.ts";
 import { createClients } from "../../lambdas/adapters/sdk-clients.ts";
 import { mapLimit } from "../../lambdas/core/concurrency.ts";
 import type { ObjectUri } from "../../lambdas/core/ids.ts";
+import type { MayAskOn } from "../../lambdas/core/ports.ts";
 import { renderXml } from "../../local/servers/s3-xml.ts";
 import { kindOf } from "./collect.ts";
 import { listerContract, ODD_KEYS } from "./lister.contract.ts";
@@ -104,7 +105,8 @@ async function answering(status: number, body: string) {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
-  return { page: () => new S3Lister(listing).page({ bucket: BUCKET, prefix: "p" }), close };
+  const page = (mayAskOn?: MayAskOn) => new S3Lister(listing).page({ bucket: BUCKET, prefix: "p" }, mayAskOn);
+  return { page, close };
 }
 
 describe("reading a listing's XML", () => {
@@ -198,6 +200,27 @@ describe("reading a listing's XML", () => {
         return readListXml(Buffer.from(xml)).objects[0]?.key === text;
       }),
     );
+  });
+});
+
+describe("pages that hold nothing, and none of them the last", () => {
+  const nothing = renderXml("ListBucketResult", { Name: "b", IsTruncated: true, NextContinuationToken: "more" });
+
+  test("are asked for no longer than whoever waits allows", async () => {
+    const s3 = await answering(200, nothing);
+    let asked = 0;
+    const error: unknown = await s3.page(() => ++asked < 3).catch((reason: unknown) => reason);
+    await s3.close();
+    expect(error).toMatchObject({ kind: "Unavailable", context: { bucket: BUCKET, prefix: "p", pages: 3 } });
+    expect(asked).toBe(3);
+  });
+
+  test("are given up in the end, with what helps", async () => {
+    const s3 = await answering(200, nothing);
+    const error: unknown = await s3.page().catch((reason: unknown) => reason);
+    await s3.close();
+    expect(error).toMatchObject({ kind: "Invalid", context: { pages: 1000 } });
+    expect((error as Error).message).toContain("lifecycle rule");
   });
 });
 

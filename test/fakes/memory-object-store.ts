@@ -41,7 +41,7 @@ export class MemoryObjectStore implements ObjectStore {
   async put(
     uri: ObjectUri,
     body: PutBody,
-    options: { readonly ifAbsent?: boolean; readonly contentType?: string } = {},
+    options: { readonly ifAbsent?: boolean; readonly contentType?: string; readonly startedAtMs?: number } = {},
   ): Promise<{ readonly kind: "stored"; readonly etag: string } | { readonly kind: "exists" }> {
     this.#count("put");
     splitUri(uri);
@@ -49,7 +49,9 @@ export class MemoryObjectStore implements ObjectStore {
     // S3 judges If-None-Match when the body has arrived, not when the request begins.
     if (options.ifAbsent === true && this.objects.has(uri)) return { kind: "exists" };
     const etag = createHash("md5").update(bytes).digest("hex");
-    this.objects.set(uri, { bytes, etag, lastModifiedMs: Math.floor(this.#clock.now() / 1000) * 1000 });
+    // Of a multipart upload LastModified is when it was started, however much was put and overwritten before it was completed.
+    const modifiedMs = options.startedAtMs ?? this.#clock.now();
+    this.objects.set(uri, { bytes, etag, lastModifiedMs: Math.floor(modifiedMs / 1000) * 1000 });
     return { kind: "stored", etag };
   }
 

@@ -146,12 +146,16 @@ class ClickHouse(Engine):
 
     def rows(self, name, snapshot=None):
         version = f" SETTINGS iceberg_snapshot_id = {snapshot}" if snapshot else ""
-        return self.sql(f"SELECT * FROM {self.table(name)}{version}")
+        return self.sql(f"SELECT {self.columns(name)} FROM {self.table(name)}{version}")
+
+    def columns(self, name):
+        """Bytes are a String to ClickHouse, and strings come as text."""
+        return "* REPLACE (hex(content) AS content)" if name == "objects_binary" else "*"
 
     def select(self, name, where, kinds):
         before = self.sql(self.pruned_files)[0]["n"]
         condition = " AND ".join(self.clause(clause, kinds) for clause in where)
-        rows = self.sql(f"SELECT * FROM {self.table(name)} WHERE {condition}")
+        rows = self.sql(f"SELECT {self.columns(name)} FROM {self.table(name)} WHERE {condition}")
         return rows, self.files(name) - (self.sql(self.pruned_files)[0]["n"] - before)
 
     def pruning_gap(self, table, where):

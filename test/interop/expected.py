@@ -40,6 +40,8 @@ def expected(kind, value):
         return json_key(value)
     if kind == "string":
         return value
+    if kind == "binary":
+        return bytes.fromhex(value)
     if isinstance(kind, str) and kind.startswith("decimal"):
         return Decimal(value).normalize()
     return inside(kind, value, expected)
@@ -51,6 +53,8 @@ def returned(kind, value):
         return None
     if kind == "json":
         return json_key(value)
+    if kind == "binary":
+        return bytes.fromhex(value) if isinstance(value, str) else bytes(value)
     if isinstance(value, float):
         return number(value)
     if isinstance(value, Decimal):

@@ -95,12 +95,15 @@ export class Moraine {
     this.#ingestions.push(ingestion);
   }
 
-  /** The S3 event of this object waits for the next `load`. Its uri, and its LastModified as GetObject will say it. */
-  async put(key: string, body: string | Uint8Array): Promise<{ uri: string; modifiedMs: number }> {
+  /** The S3 event of this object waits for the next `load`. Its uri, its LastModified as GetObject will say it, and the event's time. */
+  async put(key: string, body: string | Uint8Array): Promise<{ uri: string; modifiedMs: number; eventMs: number }> {
     const uri = objectUri(LANDING, key);
     await this.store.put(uri, typeof body === "string" ? Buffer.from(body) : body);
     for await (const listed of this.store.list(uri)) {
-      if (listed.uri === uri) return { uri, modifiedMs: Math.floor(listed.lastModifiedMs / 1000) * 1000 };
+      if (listed.uri !== uri) continue;
+      const { Records } = JSON.parse(this.#events.at(-1) ?? "") as { Records: { eventTime: string }[] };
+      const eventMs = Date.parse(Records[0]?.eventTime ?? "");
+      return { uri, modifiedMs: Math.floor(listed.lastModifiedMs / 1000) * 1000, eventMs };
     }
     throw new Error(`${uri} was put and is not listed`);
   }

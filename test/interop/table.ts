@@ -1,5 +1,6 @@
 // One table that Moraine writes, file by file, and what it must show at any moment: the rows of the files as they now are.
 
+import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { draftField } from "../../lambdas/adapters/converter/types.ts";
 import type { FormatOptions, Ingestion } from "../../lambdas/core/config.ts";
@@ -33,8 +34,18 @@ interface Shown {
 
 interface SourceFile {
   readonly key: string;
-  readonly body: string;
+  readonly body: string | Uint8Array;
   readonly rows: readonly Row[];
+}
+
+/** An object that is a row. */
+interface LandedObject {
+  readonly key: string;
+  readonly body: Uint8Array;
+  /** What only its name or its bytes can tell; the rest is the same for all. */
+  readonly row: Row;
+  /** Its row is of its event alone, and so is its date. */
+  readonly unread: boolean;
 }
 
 export interface TableOptions {
@@ -89,6 +100,23 @@ export class WrittenTable {
     await this.#commit(asDeclared(await this.#fields(), columns, this.name.table));
   }
 
+  /** Objects of a format that makes one row of each. */
+  async writeObjects(columns: readonly Column[], objects: readonly LandedObject[]): Promise<void> {
+    const files = objects.map(({ key, body, row, unread }) => {
+      const path = `${this.#ingestion.id}/${key}`;
+      const facts = {
+        path: `s3://landing/${path}`,
+        bucket: "landing",
+        key: path,
+        name: key.slice(key.lastIndexOf("/") + 1),
+      };
+      const etag = createHash("md5").update(body).digest("hex");
+      return { key, body, unread, rows: [{ ...facts, size_bytes: String(body.length), etag, ...row }] };
+    });
+    await this.#land(files, ["modified_at"]);
+    await this.#commit(asDeclared(await this.#fields(), columns, this.name.table));
+  }
+
   /** Files whose records were written by somebody else: what they must show follows from the records and the table's types. */
   async writeRecords(files: readonly SourceFile[]): Promise<void> {
     await this.#land(files);
@@ -97,11 +125,14 @@ export class WrittenTable {
     await this.#commit(columns);
   }
 
-  async #land(files: readonly SourceFile[]): Promise<void> {
+  /** `dated`: columns that show what `_file_modified_at` does. */
+  async #land(files: readonly (SourceFile & { unread?: boolean })[], dated: readonly string[] = []): Promise<void> {
     const landed = new Map<string, { readonly rows: readonly Row[]; readonly lineage: Row }>();
-    for (const { key, body, rows } of files) {
-      const { uri, modifiedMs } = await this.#moraine.put(`${this.#ingestion.id}/${key}`, body);
-      landed.set(uri, { rows, lineage: { _file_path: uri, _file_modified_at: canonMs(modifiedMs) } });
+    for (const { key, body, rows, unread = false } of files) {
+      const { uri, modifiedMs, eventMs } = await this.#moraine.put(`${this.#ingestion.id}/${key}`, body);
+      const modified = canonMs(unread ? eventMs : modifiedMs);
+      const dates = Object.fromEntries(["_file_modified_at", ...dated].map((name) => [name, modified]));
+      landed.set(uri, { rows, lineage: { _file_path: uri, ...dates } });
     }
     const { atMs, report } = await this.#moraine.load();
     if (report.outcomes.loaded !== files.length) throw new Error(JSON.stringify(this.#moraine.files(this.name.table)));

@@ -7,6 +7,7 @@ import type { Moraine } from "./moraine.ts";
 import { type Column, JSON_TEXT, type Row } from "./rows.ts";
 import { DECIMAL_HINTS, FLAT, flatRows, type Story, type Told } from "./story.ts";
 import { WrittenTable } from "./table.ts";
+import { OBJECT_TABLES } from "./tables-objects.ts";
 import { PARTITIONED_TABLES } from "./tables-partitioned.ts";
 import { SHARED_TABLES } from "./tables-shared.ts";
 import { Values } from "./values.ts";
@@ -227,6 +228,7 @@ export const STORIES: Readonly<Record<string, Story>> = {
   replaced_flat: replacedFlat,
   many_commits: manyCommits,
   ...SHARED_TABLES,
+  ...OBJECT_TABLES,
   exact_decimals: exactDecimals,
   cloudtrail,
 };

@@ -3,7 +3,7 @@
 import pytest
 from expected import differ, same_rows
 
-PARTITIONED = ["by_day", "by_hour", "by_bucket", "by_truncate", "by_region", "by_month", "by_many"]
+PARTITIONED = ["by_day", "by_hour", "by_bucket", "by_truncate", "by_region", "by_month", "by_many", "objects_metadata", "objects_binary"]
 PLAIN = ["flat_json", "flat_csv", "nested", "evolving", "many_commits", "cloudtrail"]
 REPLACED = ["replaced", "replaced_flat"]
 

@@ -1,5 +1,5 @@
-// The producer: objects come, are overwritten, put back and deleted, and S3 tells of them late, twice and out of order. It
-// remembers every version it wrote, which is what the checkers hold the table against.
+// The producer: objects come, at once or by uploads that take long, are overwritten, put back and deleted, and S3 tells of them late,
+// twice and out of order, or not at all. It remembers every version it wrote, which is what the checkers hold the table against.
 
 import type { ObjectEvent } from "../../lambdas/core/events.ts";
 import { formatIntake } from "../../lambdas/core/events.ts";
@@ -19,6 +19,8 @@ export interface Version {
 
 const KEYS_PER_PREFIX = 5;
 const EVENT_DELAY_MAX_MS = 20_000;
+/** A multipart upload: what it began before is overwritten by what came meanwhile, and that by it. */
+const UPLOAD_MAX_MS = 40_000;
 
 export class Landing {
   /** By path and ETag. */
@@ -28,6 +30,8 @@ export class Landing {
   readonly #world: World;
   readonly #store: MemoryObjectStore;
   readonly #deliver: (body: string) => void;
+  /** Share of uploads that no event tells of: what stands in the end is for a listing to find. */
+  readonly #eventsLost: number;
   #sequence = 0;
   #serial = 0;
 
@@ -35,6 +39,11 @@ export class Landing {
     this.#world = world;
     this.#store = store;
     this.#deliver = deliver;
+    this.#eventsLost = world.pick([0, 0, 0.2]);
+  }
+
+  get losesEvents(): boolean {
+    return this.#eventsLost > 0;
   }
 
   async act(): Promise<void> {
@@ -77,16 +86,20 @@ export class Landing {
   }
 
   async #put(key: string, version: Version): Promise<void> {
-    await this.#store.put(objectUri(BUCKET, key), new Uint8Array(Buffer.from(version.lines.join("\n"))));
+    const world = this.#world;
+    const body = new Uint8Array(Buffer.from(version.lines.join("\n")));
+    const startedAtMs = world.now() - (world.chance(0.3) ? world.upTo(UPLOAD_MAX_MS) : 0);
+    await this.#store.put(objectUri(BUCKET, key), body, { startedAtMs });
     this.versions.set(`${key}\n${version.etag}`, version);
     this.current.set(key, version);
-    this.#world.note(`put ${key} ${version.etag.slice(0, 6)} ${version.kind}`);
+    world.note(`put ${key} ${version.etag.slice(0, 6)} ${version.kind}`);
+    if (world.chance(this.#eventsLost)) return;
     const sequencer = (++this.#sequence).toString(16).padStart(8, "0");
     const sizeBytes = version.lines.join("\n").length;
     this.#send({
       bucket: BUCKET,
       key,
-      version: { etag: version.etag, sizeBytes, sequencer, timeMs: this.#world.now() },
+      version: { etag: version.etag, sizeBytes, sequencer, timeMs: world.now() },
     });
   }
 

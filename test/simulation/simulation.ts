@@ -134,6 +134,7 @@ class Simulation {
     const isOver = () => this.#problems.length > 0;
     await world.runUntil(end, isOver);
     this.#calm = true;
+    if (this.#landing.losesEvents) this.#landing.list();
     await world.runUntil(end + CALM_MS, isOver);
     if (isOver()) return;
     this.#problems.push(

@@ -2,7 +2,7 @@
 // A request that was refused waits (full jitter) without holding a place, and is made again until the listing is over.
 
 import { isKind } from "../errors.ts";
-import type { Clock, Timer } from "../ports.ts";
+import type { Clock, MayAskOn, Timer } from "../ports.ts";
 
 /** Tries of a request that S3 did not answer; those it throttled do not count. */
 const TRIES_MAX = 6;
@@ -38,7 +38,7 @@ export class Governor {
   }
 
   /** Undefined: over before an answer was had. */
-  async ask<T>(request: () => Promise<T>, isOver: () => boolean): Promise<T | undefined> {
+  async ask<T>(request: (mayAskOn: MayAskOn) => Promise<T>, isOver: () => boolean): Promise<T | undefined> {
     for (let failures = 0; ; ) {
       const outcome = await this.#attempt(request, isOver);
       if (outcome.kind !== "failed") return outcome.kind === "answered" ? outcome.answer : undefined;
@@ -50,7 +50,7 @@ export class Governor {
     }
   }
 
-  async #attempt<T>(request: () => Promise<T>, isOver: () => boolean): Promise<Attempt<T>> {
+  async #attempt<T>(request: (mayAskOn: MayAskOn) => Promise<T>, isOver: () => boolean): Promise<Attempt<T>> {
     await this.#enter();
     if (isOver()) {
       this.#leave();
@@ -58,9 +58,14 @@ export class Governor {
     }
     const reductions = this.#reductions;
     const startedMs = this.#ports.clock.now();
+    const mayAsk = () => {
+      if (isOver()) return false;
+      this.requests++;
+      return true;
+    };
     this.requests++;
     try {
-      const answer = await request();
+      const answer = await request(mayAsk);
       this.#succeeded();
       return { kind: "answered", answer };
     } catch (error) {

@@ -42,7 +42,7 @@ export interface ShardTask {
 export interface ShardBounds {
   /** No request is begun after this. */
   readonly deadlineMs: number;
-  /** Objects after which the rest is handed back, to be spread over more functions. */
+  /** Objects after which the rest of a shard of keys is handed back, to be spread over more functions. */
   readonly objectsMax: number;
 }
 
@@ -103,7 +103,7 @@ async function listKeys(
   progress: ShardProgress,
   { prefix, ranges }: Extract<Shard, { kind: "keys" }>,
 ): Promise<void> {
-  const isOver = overAt(context, progress);
+  const isOver = () => isLate(context, progress) || progress.passed >= context.objectsMax || progress.isFull;
   const lister = new RangeLister(context.ports, {
     bucket: context.ingestion.source.bucket,
     prefix,
@@ -119,18 +119,20 @@ async function listKeys(
   await toTheEnd(() => lister.run(), progress, stats);
 }
 
-/** The files of an inventory are sorted only roughly: each chunk is put in order before it is checked. */
+/**
+ * The files of an inventory are sorted only roughly: each chunk is put in order before it is checked. There are no parts to hand back:
+ * who goes on reads the rows before its own as well. So a file is read to its end, or to the deadline.
+ */
 async function listInventory(
   context: ShardContext,
   progress: ShardProgress,
   { file, rowsDone }: Extract<Shard, { kind: "inventory" }>,
 ): Promise<void> {
-  const isOver = overAt(context, progress);
   const prefix = context.input.scope.prefix ?? context.ingestion.source.prefix;
   const stats = (): Partial<Counts> => ({});
   const read = async () => {
     for await (const { objects, rows } of readInventory(context.ports.store, file, { skipRows: rowsDone, prefix })) {
-      if (isOver()) return;
+      if (isLate(context, progress)) return;
       const sorted = objects.toSorted((a, b) => compareUtf8(a.key, b.key));
       progress.passRows(rows, await passObjects(context, sorted));
       await progress.saveIfDue(stats);
@@ -147,8 +149,8 @@ async function passObjects(context: ShardContext, objects: readonly ListedObject
   return { counts: { ...counts, sendRequests }, confirmed };
 }
 
-function overAt({ ports, deadlineMs, objectsMax }: ShardContext, progress: ShardProgress): () => boolean {
-  return () => progress.isFenced || ports.clock.now() >= deadlineMs || progress.passed >= objectsMax;
+function isLate({ ports, deadlineMs }: ShardContext, progress: ShardProgress): boolean {
+  return progress.isFenced || ports.clock.now() >= deadlineMs;
 }
 
 /** What was done before an error is done: the last checkpoint says so, and the error goes on. */

@@ -203,7 +203,7 @@ export class RangeLister {
   #ask({ after, ...request }: Omit<ListRequest, "bucket">): Promise<ListPage | undefined> {
     const { bucket } = this.#options;
     return this.#governor.ask(
-      () => this.#lister.page({ bucket, ...request, ...(after === "" ? {} : { after }) }),
+      (mayAskOn) => this.#lister.page({ bucket, ...request, ...(after === "" ? {} : { after }) }, mayAskOn),
       () => this.#isOver(),
     );
   }

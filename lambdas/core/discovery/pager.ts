@@ -21,10 +21,14 @@ export class Pager {
   }
 
   async page(request: Omit<ListRequest, "bucket">): Promise<ListPage> {
-    for (let attempt = 1; ; attempt++) {
+    const count = () => {
       this.#requests += 1;
+      return true;
+    };
+    for (let attempt = 1; ; attempt++) {
+      count();
       try {
-        return await this.#ports.lister.page({ bucket: this.#bucket, ...request });
+        return await this.#ports.lister.page({ bucket: this.#bucket, ...request }, count);
       } catch (error) {
         if (attempt === ATTEMPTS || !isKind(error, "Unavailable")) throw error;
         await this.#ports.timer.sleep(FIRST_WAIT_MS * 2 ** (attempt - 1));

@@ -26,6 +26,12 @@ export function runFolder(settings: Settings, runId: string): string {
   return `${discoveryFolder(settings)}runs/${runId}/`;
 }
 
+/**
+ * Of one shard's ranges, as JSON. A shard is an item of a map, which may have 256 KiB, and a part of the shard's record, which grows by
+ * two keys of a kilobyte with each lane, and by its segments, and may have 400 KB.
+ */
+const RANGES_BYTES_MAX = 128_000;
+
 /** `shards`: the same at every call for this round. */
 export async function putRound(
   { ports, settings }: RunContext,
@@ -34,9 +40,18 @@ export async function putRound(
   shards: readonly Shard[],
 ): Promise<RoundHandle> {
   const uri = roundUri(settings, runId, round);
-  const tasks = shards.map((shard, n): ShardTask => ({ round, shard: { ...shard, id: shardId(round, n) } }));
+  const small = shards.flatMap(cutByBytes);
+  const tasks = small.map((shard, n): ShardTask => ({ round, shard: { ...shard, id: shardId(round, n) } }));
   await putJson(ports.store, uri, tasks);
-  return { round, ...splitUri(uri), shards: shards.length };
+  return { round, ...splitUri(uri), shards: tasks.length };
+}
+
+/** As many shards as it takes for each to be small, all of about one size: keys may have a kilobyte each. */
+function cutByBytes(shard: Shard): readonly Shard[] {
+  if (shard.kind !== "keys") return [shard];
+  const longest = Math.max(...shard.ranges.map((range) => Buffer.byteLength(JSON.stringify(range)) + 1));
+  const parts = Math.ceil((shard.ranges.length * longest) / RANGES_BYTES_MAX);
+  return partsOf(shard.ranges, parts).map((ranges) => ({ ...shard, ranges }));
 }
 
 /** The round as it was put before. */

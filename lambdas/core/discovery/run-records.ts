@@ -91,7 +91,7 @@ export function cursorItem(cursor: CursorRecord, revision: Revision): LedgerItem
   };
 }
 
-/** Keys may have a kilobyte each and a shard a hundred ranges: packed, they stay far below 400 KB. */
+/** Keys may have a kilobyte each: its ranges (rounds.ts) and segments (shard-progress.ts) are bounded so that, packed, they stay below 400 KB. */
 export function shardItem(shard: ShardRecord, revision: Revision, expiresAtMs: number): LedgerItem {
   const { runId, ingestion, ...rest } = shard;
   return {

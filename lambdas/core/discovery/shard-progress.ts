@@ -22,6 +22,9 @@ export interface Passed {
   readonly confirmed: readonly ListedObject[];
 }
 
+/** Of the segments in one record, as JSON, which may have 400 KB in all: each is named with two keys of up to a kilobyte. */
+const SEGMENTS_BYTES_MAX = 100_000;
+
 export class ShardProgress {
   readonly #context: ShardContext;
   readonly #writer: SeenWriter | undefined;
@@ -35,6 +38,7 @@ export class ShardProgress {
   #leaseUntilMs = 0;
   #saving: Promise<void> | undefined;
   #fenced = false;
+  #full = false;
   #passed = 0;
 
   constructor(context: ShardContext, record: ShardRecord, revision: Revision | "absent") {
@@ -57,6 +61,11 @@ export class ShardProgress {
   /** Objects passed over since this function began. */
   get passed(): number {
     return this.#passed;
+  }
+
+  /** The record has no room for more of what was confirmed: the next round has records of its own. */
+  get isFull(): boolean {
+    return this.#full;
   }
 
   /** The next round, or another function, goes on from an earlier checkpoint: nothing more is recorded. */
@@ -122,6 +131,7 @@ export class ShardProgress {
     const segments = (await this.#writer?.flush()) ?? [];
     // They are there whatever becomes of this checkpoint: the next one names them too.
     this.#record = withSegments(this.#record, segments);
+    this.#full = Buffer.byteLength(JSON.stringify(this.#record.segments)) >= SEGMENTS_BYTES_MAX;
     if (!(await this.#holdLease())) {
       this.#fenced = true;
       return;

@@ -70,12 +70,7 @@ export function verdictOf(file: FileRecord, event: ObjectEvent, policy: Overwrit
     return isBound ? "held" : "changed";
   }
   if (decision.kind === "take") return file.status === "DISCOVERED" ? "new" : "changed";
-  return isOnRecord(file, event) ? "confirmed" : "known";
-}
-
-/** SKIPPED says that the version was gone; a listing that shows it contradicts that, so it is asked for again. */
-function isOnRecord(file: FileRecord, event: ObjectEvent): boolean {
-  return relateVersions(file.version, event.version) === "same" && file.status !== "SKIPPED";
+  return relateVersions(file.version, event.version) === "same" ? "confirmed" : "known";
 }
 
 async function readItems(ledger: Ledger, keys: readonly LedgerKey[]): Promise<readonly (LedgerItem | undefined)[]> {

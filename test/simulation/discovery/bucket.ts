@@ -1,5 +1,6 @@
-// The bucket whose files are to be found: objects come, are overwritten and deleted, and S3 tells of them late, twice, or - as it never
-// should, and events that were switched off for a while do - not at all. It remembers every version, for the checkers.
+// The bucket whose files are to be found: objects come, some by uploads that take long, are overwritten and deleted, and S3 tells of
+// them late, twice, or - as it never should, and events that were switched off for a while do - not at all. It remembers every version,
+// for the checkers.
 
 import { formatIntake, type ObjectVersion } from "../../../lambdas/core/events.ts";
 import { objectUri } from "../../../lambdas/core/ids.ts";
@@ -17,6 +18,7 @@ export interface Version {
 }
 
 const EVENT_DELAY_MAX_MS = 10_000;
+const UPLOAD_MAX_MS = 30_000;
 
 export class Bucket {
   readonly current = new Map<string, Version>();
@@ -45,7 +47,9 @@ export class Bucket {
     const world = this.#world;
     const known = [...this.current.keys()];
     if (known.length > 0 && world.chance(0.1)) return this.#delete(world.pick(known));
-    await this.put(known.length > 0 && world.chance(0.15) ? world.pick(known) : this.newKey(), false);
+    // A multipart upload is dated from its start.
+    const startedAtMs = world.now() - (world.chance(0.4) ? world.upTo(UPLOAD_MAX_MS) : 0);
+    await this.put(known.length > 0 && world.chance(0.15) ? world.pick(known) : this.newKey(), false, startedAtMs);
   }
 
   newKey(): string {
@@ -53,10 +57,10 @@ export class Bucket {
   }
 
   /** `silent`: no event will tell. */
-  async put(key: string, silent: boolean): Promise<void> {
+  async put(key: string, silent: boolean, startedAtMs = this.#world.now()): Promise<void> {
     const version = this.#newVersion(key);
     const text = version.lines.join("\n");
-    await this.#store.put(objectUri(BUCKET, key), new Uint8Array(Buffer.from(text)));
+    await this.#store.put(objectUri(BUCKET, key), new Uint8Array(Buffer.from(text)), { startedAtMs });
     this.#versions.set(`${key}\n${version.etag}`, version);
     this.current.set(key, version);
     this.#world.note(`put ${JSON.stringify(key)} ${version.etag.slice(0, 6)}`);

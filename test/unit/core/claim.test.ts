@@ -5,9 +5,10 @@ import { type ClaimOutcome, claimFile, decideClaim, decideFile } from "../../../
 import type { OverwritePolicy } from "../../../lambdas/core/config.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { ObjectEvent, ObjectVersion } from "../../../lambdas/core/events.ts";
-import type { BatchId, TableId } from "../../../lambdas/core/ids.ts";
+import { type BatchId, objectUri, type TableId } from "../../../lambdas/core/ids.ts";
 import { FILE_STATUSES, type FileRecord, type FileStatus } from "../../../lambdas/core/records.ts";
 import type { MemoryLedger } from "../../fakes/memory-ledger.ts";
+import type { MemoryObjectStore } from "../../fakes/memory-object-store.ts";
 import { BUCKET, Harness, ingestionOf, override, SETTINGS } from "./harness.ts";
 
 const ORDERS = ingestionOf("orders");
@@ -56,11 +57,15 @@ const RELATIONS: Readonly<Record<string, ObjectEvent>> = {
   "the same bytes put again": event("e", "06"),
   "the same bytes put before": event("e", "04"),
   newer: event("other", "06"),
+  "of other bytes, from a listing": { bucket: BUCKET, key: KEY, version: { etag: "other", sizeBytes: 1, timeMs: 0 } },
 };
 
 /** Rows: what the ledger says of the file. Columns: the event. */
 const TABLE_OF_DECISIONS: readonly (readonly [FileStatus, keyof typeof RELATIONS, string])[] = [
   ...FILE_STATUSES.map((status) => [status, "older", "known older"] as const),
+  ...FILE_STATUSES.map(
+    (status) => [status, "of other bytes, from a listing", status === "PROCESSING" ? "held other" : "take"] as const,
+  ),
   ["DISCOVERED", "the same", "take"],
   ["DISCOVERED", "the same bytes put again", "take"],
   ["DISCOVERED", "the same bytes put before", "take"],
@@ -77,9 +82,9 @@ const TABLE_OF_DECISIONS: readonly (readonly [FileStatus, keyof typeof RELATIONS
   ["FAILED", "the same bytes put again", "take"],
   ["FAILED", "the same bytes put before", "known duplicate"],
   ["FAILED", "newer", "take"],
-  ["SKIPPED", "the same", "known duplicate"],
+  ["SKIPPED", "the same", "take"],
   ["SKIPPED", "the same bytes put again", "take"],
-  ["SKIPPED", "the same bytes put before", "known duplicate"],
+  ["SKIPPED", "the same bytes put before", "take"],
   ["SKIPPED", "newer", "take"],
   ["REJECTED", "the same", "known duplicate"],
   ["REJECTED", "the same bytes put again", "known duplicate"],
@@ -144,9 +149,10 @@ class Claims extends Harness {
   async claim(
     { record }: HeldBatch,
     one: ObjectEvent,
-    options: { ledger?: MemoryLedger; batchFiles?: number } = {},
+    options: { ledger?: MemoryLedger; store?: MemoryObjectStore; batchFiles?: number } = {},
   ): Promise<ClaimOutcome> {
-    const ports = { ledger: options.ledger ?? this.ledger, clock: this.clock, random: this.random };
+    const { clock, random } = this;
+    const ports = { ledger: options.ledger ?? this.ledger, store: options.store ?? this.store, clock, random };
     const { batchFiles = 2 } = options;
     const context = { ports, ingestion: ORDERS, batch: record.batch, batchFiles, deathsMax: SETTINGS.deathsMax };
     return claimFile(context, one);
@@ -259,6 +265,102 @@ describe("claiming a file", () => {
     claims.dies();
     await claims.claim(await claims.open(), await claims.put(KEY, "row 3"));
     expect((await claims.file(KEY))?.loaded).toEqual(loaded);
+  });
+});
+
+/** The version as a listing names it: with LastModified, which may be the start of the upload, and without a sequencer. */
+function listedAs({ version, ...object }: ObjectEvent, timeMs: number): ObjectEvent {
+  const { sequencer: _, ...rest } = version;
+  return { ...object, version: { ...rest, timeMs } };
+}
+
+describe("a version that nothing orders against the one on record", () => {
+  /** The second of two versions is on record, loaded. */
+  async function loaded(claims: Claims) {
+    const first = await claims.put(KEY, "first");
+    const second = await claims.put(KEY, "second");
+    await claims.load([second]);
+    await claims.commit();
+    claims.clock.advance(60_000);
+    return { first, second };
+  }
+
+  test("is claimed if it is there, however old it says it is: a large upload is dated from its start", async () => {
+    const claims = new Claims();
+    await loaded(claims);
+    const third = listedAs(await claims.put(KEY, "third"), 0);
+    expect(await claims.claim(await claims.open(), third)).toMatchObject({ kind: "claimed", file: third });
+  });
+
+  test("is known if it is not, at the cost of one byte, and the record stays as it is: also if the claimer dies then", async () => {
+    const claims = new Claims();
+    const { first } = await loaded(claims);
+    const before = claims.ledger.items();
+    claims.store.calls.clear();
+    const batch = await claims.open();
+    for (const timeMs of [0, claims.clock.now() + 1000]) {
+      expect(await claims.claim(batch, listedAs(first, timeMs))).toEqual({ kind: "known", why: "gone" });
+    }
+    expect(Object.fromEntries(claims.store.calls)).toEqual({ get: 2 });
+    expect(claims.ledger.items().filter(({ body }) => body["kind"] !== "batch")).toEqual(before);
+  });
+
+  test("that is not there never waits for, nor ends, whoever is at the one on record", async () => {
+    const claims = new Claims();
+    const first = await claims.put(KEY, "first");
+    const holder = await claims.open();
+    await claims.claim(holder, await claims.put(KEY, "second"));
+    claims.dies();
+    expect(await claims.claim(await claims.open(), listedAs(first, 0))).toEqual({ kind: "known", why: "gone" });
+    await sealBatch(claims, holder, STAGED);
+  });
+
+  test("comes back while the store is away, and is claimed if it cannot be read: fetching it says why", async () => {
+    const claims = new Claims();
+    await loaded(claims);
+    const third = listedAs(await claims.put(KEY, "third"), 0);
+    const throwing = (kind: "Unavailable" | "Rejected") =>
+      override(claims.store, {
+        get: async () => {
+          throw new MoraineError(kind, "no");
+        },
+      });
+    const batch = await claims.open();
+    expect(await claims.claim(batch, third, { store: throwing("Unavailable") })).toEqual({ kind: "busy" });
+    expect(await claims.claim(batch, third, { store: throwing("Rejected") })).toMatchObject({ kind: "claimed" });
+  });
+
+  test("is asked for anew when the record changed meanwhile: the answer was about the version before", async () => {
+    const claims = new Claims();
+    const { second } = await loaded(claims);
+    const third = await claims.put(KEY, "third");
+    const fourth = await claims.open();
+    const store = override(claims.store, {
+      get: async (uri, options) => {
+        const got = await claims.store.get(uri, options);
+        if ((await claims.file(KEY))?.version.etag !== second.version.etag) return got;
+        await claims.claim(fourth, await claims.put(KEY, "fourth"));
+        return got;
+      },
+    });
+    expect(await claims.claim(await claims.open(), listedAs(third, 0), { store })).toEqual({
+      kind: "known",
+      why: "gone",
+    });
+    expect(await claims.file(KEY)).toMatchObject({ status: "PROCESSING", batch: fourth.record.batch });
+  });
+
+  test("is the one that was gone, and is back: also with the same bytes and the same date", async () => {
+    const claims = new Claims();
+    const seen = listedAs(await claims.put(KEY, "row"), claims.clock.now());
+    await claims.store.remove([objectUri(BUCKET, KEY)]);
+    await claims.load([seen]);
+    expect(await claims.file(KEY)).toMatchObject({ status: "SKIPPED" });
+    expect(await claims.claim(await claims.open(), seen)).toEqual({ kind: "known", why: "gone" });
+    await claims.put(KEY, "row");
+    await claims.load([seen]);
+    await claims.commit();
+    expect(await claims.rows()).toEqual(["row"]);
   });
 });
 

@@ -6,6 +6,7 @@ import { mapLimit } from "../../../lambdas/core/concurrency.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import { formatIntake, type ObjectEvent } from "../../../lambdas/core/events.ts";
 import type { Revision, TableId } from "../../../lambdas/core/ids.ts";
+import { planLoad } from "../../../lambdas/core/load-plan.ts";
 import { load } from "../../../lambdas/core/pipeline.ts";
 import { batchItem } from "../../../lambdas/core/records.ts";
 import { createRouter } from "../../../lambdas/core/routing.ts";
@@ -34,7 +35,7 @@ test("a warehouse that refuses writes for hours, with the sweeper at work, fails
   expect((await harness.load([event], { receiveCount: 10 })).outcomes.loaded).toBe(1);
 });
 
-test("a listing of the same second in one delivery never takes the newer version's message with it", async () => {
+test("a listing in one delivery with an event never takes the newer version's message with it", async () => {
   const harness = new Harness();
   const old = await harness.put("orders/1", "old");
   const fresh = await harness.put("orders/1", "new");
@@ -51,6 +52,24 @@ test("a listing of the same second in one delivery never takes the newer version
   };
   const report = await load(context, messages);
   expect(report.retry).toEqual(["m1"]);
+  await harness.commit();
+  expect(await harness.rows()).toEqual(["new"]);
+});
+
+test("an event in one delivery with a listing never takes the message of what was there last: its upload may have begun first", async () => {
+  const harness = new Harness();
+  harness.clock.advance(60_000);
+  const old = await harness.put("orders/1", "old");
+  const { version, ...object } = listed(await harness.put("orders/1", "new"));
+  const upload = { ...object, version: { ...version, timeMs: version.timeMs - 60_000 } };
+  const plan = planLoad(
+    createRouter(harness.ingestions),
+    harness.settings,
+    [old, upload].map((event, n) => ({ id: `m${n}`, body: formatIntake([event]), receiveCount: 1 })),
+  );
+  expect(plan.deferred).toEqual(["m1"]);
+  await harness.load([old]);
+  await harness.load([upload]);
   await harness.commit();
   expect(await harness.rows()).toEqual(["new"]);
 });

@@ -55,6 +55,24 @@ const throttled = () => new MoraineError("Unavailable", "throttled", { throttled
 const unavailable = () => new MoraineError("Unavailable", "the service did not answer");
 
 describe("range lister", () => {
+  test("counts what a page costs over empty ones, and asks for no more of them when its time is up", async () => {
+    const lister = listerOf();
+    const asking = (times: number): BucketLister => ({
+      page: async (request, mayAskOn = () => true) => {
+        for (let time = 0; time < times; time++) if (!mayAskOn()) throw unavailable();
+        return lister.page(request);
+      },
+    });
+    const whole = await run(asking(2), { concurrency: 1 });
+    expect(whole.visited).toEqual(keys);
+    expect(whole.ranges.stats.listRequests).toBe(3 * lister.requests);
+    let left = 100;
+    const cut = await run(asking(1_000_000), { isOver: () => --left < 0 });
+    expect(cut).toMatchObject({ visited: [], error: undefined });
+    expect(cut.ranges.left()).not.toEqual([]);
+    expect(cut.ranges.stats.listRequests).toBeLessThanOrEqual(100);
+  });
+
   test("nothing to list is nothing to do", async () => {
     const lister = listerOf();
     const { ranges, error } = await run(lister, { ranges: [] });

@@ -1,12 +1,22 @@
+import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard.ts";
+import { listShard, openShard, type ShardTask } from "../../../lambdas/core/discovery/list-shard.ts";
+import { putRound } from "../../../lambdas/core/discovery/rounds.ts";
 import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
-import type { EventSink } from "../../../lambdas/core/ports.ts";
+import type { EventSink, ListedObject } from "../../../lambdas/core/ports.ts";
+import { SequenceLister } from "../../fakes/memory-lister.ts";
+import { INVENTORY_LOCATION, writeInventory } from "../../simulation/discovery/inventory-report.ts";
 import { override } from "../core/harness.ts";
 import { losing, ORDERS, RunHarness } from "./run-harness.ts";
 
 const lost = () => new MoraineError("UnknownOutcome", "response lost");
+/** In order, a kilobyte each, and of the kind that does not deflate. */
+const longKeys = (count: number) =>
+  Array.from({ length: count }, (_, n) => {
+    const noise = hash("shake256", `${n}`, { outputEncoding: "base64url", outputLength: 750 });
+    return `orders/${n.toString().padStart(5, "0")}-${noise}`;
+  });
 const execution = (name: string) => ({ name, arn: `arn:${name}` });
 
 describe("a run", () => {
@@ -44,6 +54,41 @@ describe("a run", () => {
     expect(report.shards).toBeGreaterThan(2);
     expect(new Set(world.sent()).size).toBe(60);
     expect(world.sent().length).toBe(60);
+  });
+
+  test("reads a file of an inventory to its end, however many rows are too much: the next function would read them all again", async () => {
+    const ageMaxMs = 86_400_000;
+    const world = new RunHarness({ listing: { strategy: "inventory", location: INVENTORY_LOCATION, ageMaxMs } });
+    await world.fill(20);
+    await writeInventory(world.store, world.clock.now(), 0);
+    expect(await world.run("one", {}, { objectsMax: 0 })).toMatchObject({ total: 20, new: 20, shards: 1 });
+  });
+
+  test("with keys of a kilobyte is cut into shards that are small enough for the items of a map", async () => {
+    const world = new RunHarness();
+    const run = await world.begin("one");
+    const keys = longKeys(400);
+    const ranges = keys.map((upTo, n) => ({ after: keys[n - 1] ?? "", upTo }));
+    const round = await putRound(world.context(), run, 1, [{ kind: "keys", id: "", prefix: "orders/", ranges }]);
+    const tasks = await world.tasks(round);
+    expect(round.shards).toBe(tasks.length);
+    expect(new Set(tasks.map(({ shard }) => shard.id)).size).toBe(tasks.length);
+    expect(tasks.flatMap(({ shard }) => (shard.kind === "keys" ? shard.ranges : []))).toEqual(ranges);
+    for (const task of tasks) expect(Buffer.byteLength(JSON.stringify(task))).toBeLessThan(140_000);
+  });
+
+  test("whose checkpoint has no room for more segments hands the rest back", async () => {
+    const world = new RunHarness({}, { heldBytesMax: 1 });
+    const run = await world.begin("one");
+    const [task] = await world.tasks(await planRound(world.context(), run));
+    // Each page is confirmed, and makes a segment. The ledger of the tests refuses items of 400 KB.
+    const context = world.context({ lister: new SequenceLister(longKeys(1000), 2) });
+    const bounds = { deadlineMs: Number.POSITIVE_INFINITY, objectsMax: Number.POSITIVE_INFINITY };
+    const seen = { has: async (objects: readonly ListedObject[]) => objects.map(() => true) };
+    const shard = { ...(await openShard(context, run, bounds)), seen };
+    const record = await listShard(shard, task as ShardTask);
+    expect(record).toMatchObject({ done: false, left: { ranges: [{}] } });
+    expect(record.counts.known).toBeGreaterThan(50);
   });
 
   test("moves the lexical cursor, and a later run begins its look-back before it", async () => {

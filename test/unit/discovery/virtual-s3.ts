@@ -3,7 +3,7 @@
 import { setImmediate as drained } from "node:timers/promises";
 import { type ListerStats, RangeLister, type Stretch } from "../../../lambdas/core/discovery/lister.ts";
 import type { KeyRange } from "../../../lambdas/core/discovery/model.ts";
-import type { BucketLister, Clock, ListPage, ListRequest, Timer } from "../../../lambdas/core/ports.ts";
+import type { BucketLister, Clock, ListPage, ListRequest, MayAskOn, Timer } from "../../../lambdas/core/ports.ts";
 
 export const UNIT_MS = 60;
 
@@ -27,9 +27,9 @@ export class VirtualS3 implements BucketLister, Clock, Timer {
     return new Promise((wake) => this.#sleeping.push({ untilMs: this.now() + ms, wake }));
   }
 
-  async page(request: ListRequest): Promise<ListPage> {
+  async page(request: ListRequest, mayAskOn?: MayAskOn): Promise<ListPage> {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    return this.#lister.page(request);
+    return this.#lister.page(request, mayAskOn);
   }
 
   /** Lets time pass until `work` has ended. */
