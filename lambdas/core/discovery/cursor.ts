@@ -1,5 +1,6 @@
 // What a finished run leaves for the next one. Only facts that hold whatever else happened: a run that left objects out, or looked at a
-// part of the prefix, moves no cursor that a later run would pass them over by.
+// part of the prefix, moves no cursor that a later run would pass them over by. Nor does one that listed less because of a cursor that was
+// forgotten meanwhile (`checkpoints --reset`): what it left out, nobody answers for any more.
 
 import type { Ingestion } from "../config.ts";
 import type { ObjectUri } from "../ids.ts";
@@ -27,16 +28,19 @@ export function sourceOf({ source }: Ingestion): string {
 }
 
 /** What earlier runs left, unless the ingestion has looked elsewhere since: then keys behind a cursor would be passed over unseen. */
-export function cursorFor(ingestion: Ingestion, item: LedgerItem | undefined): CursorRecord | undefined {
+export function cursorFor(source: string, item: LedgerItem | undefined): CursorRecord | undefined {
   const cursor = item && readCursor(item);
-  return cursor?.source === sourceOf(ingestion) ? cursor : undefined;
+  return cursor?.source === source ? cursor : undefined;
 }
 
+/** `before`: the cursor that the run was planned by, as it is now; absent when there was none, or it was forgotten since. */
 export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts): CursorRecord {
   const { run, plan, seen, nowMs } = facts;
-  const { partitions, inventoryAtMs } = plan;
+  const { inventoryAtMs } = plan;
   const listedFromMs = listsAll(run.input) ? run.listedFromMs : 0;
+  const partitions = isForgotten(before, plan) ? undefined : plan.partitions;
   return {
+    begunBy: run.runId,
     ...before,
     ...nextLexical(before, facts),
     ...(listedFromMs > (before?.listedFromMs ?? 0) ? { listedFromMs } : {}),
@@ -44,9 +48,22 @@ export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts)
     ...(inventoryAtMs === undefined ? {} : { inventoryAtMs }),
     ...(seen === undefined ? {} : { seen }),
     ingestion: run.ingestion,
-    source: sourceOf(facts.ingestion),
+    source: run.source,
     updatedAtMs: nowMs,
   };
+}
+
+/** Of the cursor found now: the one the plan was made by, as it is now. What was forgotten and begun anew is another one. */
+export function cursorOfPlan(
+  found: CursorRecord | undefined,
+  { cursorBegunBy }: Pick<StoredPlan, "cursorBegunBy">,
+): CursorRecord | undefined {
+  return found?.begunBy === cursorBegunBy ? found : undefined;
+}
+
+/** The run was planned by a cursor that is there no more: only what it listed by itself is a fact. */
+export function isForgotten(before: CursorRecord | undefined, { cursorBegunBy }: StoredPlan): boolean {
+  return cursorBegunBy !== undefined && before === undefined;
 }
 
 /** How far the tail of a listing must reach back. */
@@ -70,9 +87,10 @@ function listsAll(input: RunInput): boolean {
 }
 
 /** The run's own tail alone: its look-back has listed the keys of the earlier one again, and counting them twice would shorten it. */
-function nextLexical(before: CursorRecord | undefined, { ingestion, run, records }: CursorFacts) {
+function nextLexical(before: CursorRecord | undefined, { ingestion, run, plan, records }: CursorFacts) {
   const { input } = run;
-  const reachesEnd = listsAll(input) || (input.listing.strategy === "incremental_lexical" && !isScoped(input));
+  const goesOn = input.listing.strategy === "incremental_lexical" && !isScoped(input) && !isForgotten(before, plan);
+  const reachesEnd = listsAll(input) || goesOn;
   const last = [before?.lexical?.last ?? "", ...records.map((record) => record.last ?? "")].reduce(laterKey);
   if (!reachesEnd || last === "") return {};
   const tails = records.map(({ tail }) => tail);

@@ -249,6 +249,8 @@ export interface CursorRecord {
   readonly ingestion: IngestionId;
   /** What it speaks of (`sourceOf`): under another bucket, prefix or choice of files it means nothing. */
   readonly source: string;
+  /** The run that began it from nothing: a cursor that was forgotten and begun anew is another one. */
+  readonly begunBy?: string;
   /** Last key seen, and the key to start behind so that the look-back is listed again. */
   readonly lexical?: { readonly last: string; readonly tail: Tail };
   /** Start of the last successful run that listed everything in scope. */

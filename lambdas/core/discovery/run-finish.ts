@@ -5,7 +5,7 @@ import { assert, MoraineError } from "../errors.ts";
 import type { ObjectUri, Revision } from "../ids.ts";
 import { writeItem } from "../ledger-writes.ts";
 import { addCounts } from "./counts.ts";
-import { type CursorFacts, cursorFor, isFiltered, nextCursor } from "./cursor.ts";
+import { type CursorFacts, cursorFor, cursorOfPlan, isFiltered, isForgotten, nextCursor, sourceOf } from "./cursor.ts";
 import type { CursorRecord, RunRecord, RunReport, ShardRecord } from "./model.ts";
 import { reportOf } from "./report.ts";
 import { discoveryFolder, missing, needRound, removeFolder, runFolder, shardsOf } from "./rounds.ts";
@@ -49,17 +49,19 @@ export async function outcomeOf(context: RunContext, run: RunRecord): Promise<Ou
 /** Each turn means that another function of this run, or one that was taken over, wrote the cursor in between. */
 const TURNS_MAX = 8;
 
+/** Of an ingestion that takes other files by now the run has listed what nobody asks for any more: the cursor stays. */
 export async function moveCursor(context: RunContext, run: RunRecord, { plan, records }: Outcome): Promise<void> {
   const { ports } = context;
   const revision = `${run.runId}:cursor` as Revision;
   const ingestion = ingestionOf(context, run.ingestion);
+  if (run.source !== sourceOf(ingestion)) return;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const item = await ports.ledger.read(cursorKey(run.ingestion));
     if (item?.revision === revision) return;
     // Only a cursor read while the ingestion was ours may be replaced by ours.
     await holdIngestion(context, run, false);
-    const before = cursorFor(ingestion, item);
-    const merged = await mergeSeen(context, run, plan, records, before);
+    const before = cursorOfPlan(cursorFor(run.source, item), plan);
+    const merged = isForgotten(before, plan) ? undefined : await mergeSeen(context, run, plan, records, before);
     const facts: CursorFacts = {
       ingestion,
       run,

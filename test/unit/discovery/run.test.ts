@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { resetCheckpoint } from "../../../cli/runs.ts";
 import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard.ts";
 import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
@@ -77,6 +78,61 @@ describe("a run", () => {
     expect((await world.cursor())?.lexical).toBeUndefined();
     await world.run("three", { strategy: "full" });
     expect((await world.cursor())?.listedFromMs).toBeDefined();
+  });
+});
+
+describe("a cursor", () => {
+  test("is not moved by a run whose ingestion takes other files by now", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    const { source } = world.ingestion;
+    world.ingestion = { ...world.ingestion, source: { ...source, include: ["*9"] } };
+    await world.fill(40);
+    const run = await world.begin("one");
+    const round = await planRound(world.context(), run);
+    await world.listAll(run, round);
+    world.ingestion = { ...world.ingestion, source };
+    expect(await world.complete(run)).toMatchObject({ new: 4 });
+    expect(await world.cursor()).toBeUndefined();
+    await world.loadSent();
+    expect(await world.run("two")).toMatchObject({ total: 40, new: 36 });
+  });
+
+  test("that was forgotten during a run is not brought back by what the run left out because of it", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    await world.fill(40);
+    await world.run("one");
+    await world.loadSent();
+    const run = await world.begin("two");
+    await planRound(world.context(), run);
+    await resetCheckpoint(world.ledger, ORDERS);
+    await world.complete(run);
+    const { lexical, listedFromMs, partitions, seen } = (await world.cursor()) ?? {};
+    expect([lexical, listedFromMs, partitions, seen]).toEqual([undefined, undefined, undefined, undefined]);
+    expect(await world.run("three")).toMatchObject({ total: 40, ledgerReads: 40 });
+    expect(await world.cursor()).toMatchObject({ lexical: { last: "orders/0039" } });
+  });
+
+  test("that was forgotten during a listing of all is begun anew by it", async () => {
+    const world = new RunHarness();
+    await world.fill(10);
+    await world.run("one");
+    const run = await world.begin("two");
+    await planRound(world.context(), run);
+    await resetCheckpoint(world.ledger, ORDERS);
+    await world.complete(run);
+    expect(await world.cursor()).toMatchObject({ begunBy: "two", listedFromMs: run.startedAtMs });
+  });
+
+  test("that was forgotten ends what a failed run had listed by it: the next one starts from nothing", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    await world.fill(40);
+    await world.run("one");
+    await world.loadSent();
+    const run = await world.begin("two");
+    await planRound(world.context(), run);
+    await failRun(world.context(), run, "stopped");
+    await resetCheckpoint(world.ledger, ORDERS);
+    expect(await world.run("three")).toMatchObject({ total: 40, ledgerReads: 40 });
   });
 });
 
