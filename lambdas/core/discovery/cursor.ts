@@ -22,9 +22,23 @@ export interface CursorFacts {
   readonly nowMs: number;
 }
 
-/** Where an ingestion's files are and which of them are its own. */
-export function sourceOf({ source }: Ingestion): string {
-  return JSON.stringify([source.bucket, source.prefix, source.include, source.exclude]);
+/** Where an ingestion's files are and which of them are its own: also what others take from it (routing.ts), which it does not list. */
+export function sourceOf(ingestion: Ingestion, ingestions: readonly Ingestion[]): string {
+  const own = ingestion.source;
+  const place = ingestions.findIndex(({ id }) => id === ingestion.id);
+  const takers = ingestions.filter(({ source: { bucket, prefix } }, index) => {
+    const isBefore = prefix.length > own.prefix.length || (prefix === own.prefix && index < place);
+    return bucket === own.bucket && prefix.startsWith(own.prefix) && isBefore;
+  });
+  return JSON.stringify([factsOf(ingestion), ...takers.map(factsOf).sort(byText)]);
+}
+
+function factsOf({ source }: Ingestion): readonly unknown[] {
+  return [source.bucket, source.prefix, source.include, source.exclude];
+}
+
+function byText(a: unknown, b: unknown): number {
+  return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
 
 /** What earlier runs left, unless the ingestion has looked elsewhere since: then keys behind a cursor would be passed over unseen. */

@@ -54,7 +54,7 @@ export async function moveCursor(context: RunContext, run: RunRecord, { plan, re
   const { ports } = context;
   const revision = `${run.runId}:cursor` as Revision;
   const ingestion = ingestionOf(context, run.ingestion);
-  if (run.source !== sourceOf(ingestion)) return;
+  if (run.source !== sourceOf(ingestion, context.config.ingestions)) return;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const item = await ports.ledger.read(cursorKey(run.ingestion));
     if (item?.revision === revision) return;

@@ -69,7 +69,7 @@ async function planAnew(context: RunContext, run: RunRecord): Promise<StoredPlan
 }
 
 async function currentCursor(context: RunContext, { ingestion: id }: RunRecord): Promise<CursorRecord | undefined> {
-  const source = sourceOf(ingestionOf(context, id));
+  const source = sourceOf(ingestionOf(context, id), context.config.ingestions);
   return cursorFor(source, await context.ports.ledger.read(cursorKey(id)));
 }
 

@@ -74,7 +74,7 @@ export async function beginRun(
   const { ports } = context;
   const limits = limitsOf(context);
   const ingestion = ingestionOf(context, wanted.ingestion);
-  const source = sourceOf(ingestion);
+  const source = sourceOf(ingestion, context.config.ingestions);
   const run = await decideStart(ports, limits, wanted.ingestion, execution.name);
   if (!wanted.dryRun) {
     const holder = await takeActive(ports, limits.leaseMs, run);

@@ -50,6 +50,8 @@ export class RunHarness {
   readonly sink = new MemoryEventSink();
   readonly lister: MemoryLister;
   ingestion: Ingestion;
+  /** Besides it. */
+  others: readonly Ingestion[] = [];
   readonly limits: RunLimits;
 
   constructor(discovery: Partial<Ingestion["discovery"]> = {}, limits: Partial<RunLimits> = {}) {
@@ -67,7 +69,7 @@ export class RunHarness {
       landing: [{ bucket: BUCKET, existing: false }],
       warehouse: { bucket: "warehouse", prefix: "tables", existing: false },
       commit: { intervalSeconds: 30 },
-      ingestions: [this.ingestion],
+      ingestions: [this.ingestion, ...this.others],
     };
     return { ports, settings: SETTINGS, config, limits: this.limits };
   }

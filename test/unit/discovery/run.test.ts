@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { resetCheckpoint } from "../../../cli/runs.ts";
+import { sourceOf } from "../../../lambdas/core/discovery/cursor.ts";
 import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard.ts";
 import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { EventSink } from "../../../lambdas/core/ports.ts";
+import { BUCKET, ingestionOf } from "../core/harness.ts";
 import { losing, ORDERS, RunHarness } from "./run-harness.ts";
 
 const lost = () => new MoraineError("UnknownOutcome", "response lost");
@@ -95,6 +97,31 @@ describe("a cursor", () => {
     expect(await world.cursor()).toBeUndefined();
     await world.loadSent();
     expect(await world.run("two")).toMatchObject({ total: 40, new: 36 });
+  });
+
+  test("means nothing once an ingestion that took some of the files is gone", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    await world.fill(20);
+    await world.put("orders/0000-eu/1");
+    world.others = [ingestionOf("eu", { source: { ...world.ingestion.source, prefix: "orders/0000-eu/" } })];
+    expect((await world.run("one")).new).toBe(20);
+    await world.loadSent();
+    world.others = [];
+    expect(await world.run("two")).toMatchObject({ total: 21, new: 1 });
+  });
+
+  test("speaks of what others of its bucket take, in whatever order they stand", () => {
+    const of = (id: string, prefix: string, include: readonly string[] = []) =>
+      ingestionOf(id, { source: { bucket: BUCKET, prefix, include, exclude: [] } });
+    const [own, eu, us] = [of("own", "in/"), of("eu", "in/eu/"), of("us", "in/us/", ["*.csv"])];
+    const alone = sourceOf(own, [own]);
+    expect(sourceOf(own, [us, own, eu])).toBe(sourceOf(own, [own, eu, us]));
+    expect(new Set([alone, sourceOf(own, [own, eu]), sourceOf(own, [own, eu, us])]).size).toBe(3);
+    // The first of two with one prefix takes what both would.
+    const same = of("same", "in/", ["*.json"]);
+    expect(sourceOf(own, [same, own])).not.toBe(alone);
+    const none = [own, same, of("wider", "i"), of("beside", "out/")];
+    expect(sourceOf(own, none)).toBe(alone);
   });
 
   test("that was forgotten during a run is not brought back by what the run left out because of it", async () => {
