@@ -50,15 +50,14 @@ export function cursorFor(source: string, item: LedgerItem | undefined): CursorR
 /** `before`: the cursor that the run was planned by, as it is now; absent when there was none, or it was forgotten since. */
 export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts): CursorRecord {
   const { run, plan, seen, nowMs } = facts;
-  const { inventoryAtMs } = plan;
   const listedFromMs = listsAll(run.input) ? run.listedFromMs : 0;
-  const partitions = isForgotten(before, plan) ? undefined : plan.partitions;
+  const { inventoryAtMs, partitions } = isScoped(run.input) ? NOTHING : plan;
   return {
     begunBy: run.runId,
     ...before,
     ...nextLexical(before, facts),
     ...(listedFromMs > (before?.listedFromMs ?? 0) ? { listedFromMs } : {}),
-    ...(partitions === undefined ? {} : { partitions }),
+    ...(partitions === undefined || isForgotten(before, plan) ? {} : { partitions }),
     ...(inventoryAtMs === undefined ? {} : { inventoryAtMs }),
     ...(seen === undefined ? {} : { seen }),
     ingestion: run.ingestion,
@@ -66,6 +65,9 @@ export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts)
     updatedAtMs: nowMs,
   };
 }
+
+/** Of a run that saw a part only. */
+const NOTHING: Pick<StoredPlan, "inventoryAtMs" | "partitions"> = {};
 
 /** Of the cursor found now: the one the plan was made by, as it is now. What was forgotten and begun anew is another one. */
 export function cursorOfPlan(

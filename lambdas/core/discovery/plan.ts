@@ -11,6 +11,7 @@ import { Pager } from "./pager.ts";
 import { lookbackWindow, patternOf } from "./partitions.ts";
 import { type Cut, cutByFolders, cutBySeen } from "./plan-cut.ts";
 import { lookForOthers, windowRanges } from "./plan-partitions.ts";
+import { listingOf } from "./run-assumptions.ts";
 import type { SeenIndex } from "./seen.ts";
 import { NO_TAIL, stepBack } from "./tail.ts";
 
@@ -76,8 +77,9 @@ async function planPartitions(
   const times = input.window ?? lookbackWindow(pattern, listing.lookbackMs, planning.nowMs);
   const window = { pattern, prefix, ...times };
   const ranges = windowRanges(window);
-  // Whoever names a window or a part of the prefix asks for that, not for news of the rest.
-  if (input.window !== undefined || prefixOf(planning) !== prefix) return planKeys(planning, inOrder(ranges));
+  // Whoever names a window or a part of the prefix asks for that, not for news of the rest; by another pattern nobody knows what is new.
+  const isOwn = listing.pattern === listingOf("partitioned", undefined, ingestion)?.pattern;
+  if (input.window !== undefined || prefixOf(planning) !== prefix || !isOwn) return planKeys(planning, inOrder(ranges));
   const { late, partitions, broken } = await lookForOthers(pager, window, cursor?.partitions);
   const plan = await planKeys(planning, inOrder([...ranges, ...late.map(rangeBelow)]));
   return { ...plan, broken: addBroken(plan.broken, broken), partitions };

@@ -33,6 +33,8 @@ interface Asked extends Partial<Omit<RunInput, "listing">> {
   readonly cursor?: Partial<CursorRecord>;
   readonly segments?: readonly SeenSegment[];
   readonly prefixes?: readonly string[];
+  /** Absent: as asked for. */
+  readonly configured?: Listing;
 }
 
 const clock = new ManualClock(NOW);
@@ -44,10 +46,12 @@ const timer = {
 };
 
 function plan(bucket: SortedBucket, asked: Asked = {}, store = new MemoryObjectStore(clock)): Promise<RunPlan> {
-  const { cursor, segments, prefixes = ["in/"], ...given } = asked;
+  const { cursor, segments, prefixes = ["in/"], configured: _own, ...given } = asked;
   const ingestions = ingestionsOf(...prefixes);
-  const [ingestion] = ingestions;
-  if (ingestion === undefined) throw new Error("no ingestion");
+  const [first] = ingestions;
+  if (first === undefined) throw new Error("no ingestion");
+  const { configured = given.listing ?? first.discovery.listing } = asked;
+  const ingestion = { ...first, discovery: { ...first.discovery, listing: configured } };
   const input: RunInput = {
     ingestion: ingestion.id,
     listing: { strategy: "full" },
@@ -268,6 +272,12 @@ describe("partitioned", () => {
     const { shards, listRequests, partitions } = await plan(bucket, { listing: daily, window });
     const found = await listed(bucket, shards);
     expect(new Set(found.map((key) => key.slice(3, 13)))).toEqual(new Set(["2024/02/28", "2024/02/29"]));
+    expect([listRequests, partitions]).toEqual([0, undefined]);
+  });
+
+  test("by another pattern than the configured one nobody looks elsewhere", async () => {
+    const configured: Listing = { ...daily, pattern: "dt=%Y-%m-%d" };
+    const { listRequests, partitions } = await plan(new SortedBucket(threeYears), { listing: daily, configured });
     expect([listRequests, partitions]).toEqual([0, undefined]);
   });
 

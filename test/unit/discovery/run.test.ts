@@ -5,6 +5,7 @@ import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard
 import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { EventSink } from "../../../lambdas/core/ports.ts";
+import { INVENTORY_LOCATION, writeInventory } from "../../simulation/discovery/inventory-report.ts";
 import { BUCKET, ingestionOf } from "../core/harness.ts";
 import { losing, ORDERS, RunHarness } from "./run-harness.ts";
 
@@ -124,6 +125,20 @@ describe("a cursor", () => {
     expect(sourceOf(own, none)).toBe(alone);
   });
 
+  test.each([{ sizeBytesMin: 1 }, { modifiedFrom: "2020-01-01" }, { exclude: ["*9"] }, { prefix: "orders/2026" }])(
+    "is not moved by a listing of partitions with %j",
+    async (scope) => {
+      const world = new RunHarness({
+        listing: { strategy: "partitioned", pattern: "%Y/%m/%d", lookbackMs: 86_400_000 },
+      });
+      await world.put("orders/2026/01/01/a");
+      await world.run("one", scope);
+      expect((await world.cursor())?.partitions).toBeUndefined();
+      await world.run("two");
+      expect((await world.cursor())?.partitions).toContain("orders/2026/");
+    },
+  );
+
   test("that was forgotten during a run is not brought back by what the run left out because of it", async () => {
     const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
     await world.fill(40);
@@ -160,6 +175,22 @@ describe("a cursor", () => {
     await failRun(world.context(), run, "stopped");
     await resetCheckpoint(world.ledger, ORDERS);
     expect(await world.run("three")).toMatchObject({ total: 40, ledgerReads: 40 });
+  });
+});
+
+describe("an inventory", () => {
+  const listing = { strategy: "inventory", location: INVENTORY_LOCATION, ageMaxMs: 86_400_000 } as const;
+
+  test("of which a part was asked for counts as read by nobody", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(10);
+    await writeInventory(world.store, world.clock.now(), 0);
+    expect(await world.run("one", { prefix: "orders/000" })).toMatchObject({ new: 10, broken: {} });
+    expect(await world.run("two", { sizeBytesMin: 1 })).toMatchObject({ broken: {} });
+    expect((await world.cursor())?.inventoryAtMs).toBeUndefined();
+    await world.run("three");
+    expect((await world.cursor())?.inventoryAtMs).toBe(world.clock.now());
+    expect((await world.run("four")).broken.stale_inventory?.count).toBe(1);
   });
 });
 
