@@ -51,13 +51,15 @@ export function cursorFor(source: string, item: LedgerItem | undefined): CursorR
 export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts): CursorRecord {
   const { run, plan, seen, nowMs } = facts;
   const listedFromMs = listsAll(run.input) ? run.listedFromMs : 0;
-  const { inventoryAtMs, partitions } = isScoped(run.input) ? NOTHING : plan;
+  const { inventoryAtMs, partitioned } = isScoped(run.input) ? NOTHING : plan;
   return {
     begunBy: run.runId,
     ...before,
     ...nextLexical(before, facts),
     ...(listedFromMs > (before?.listedFromMs ?? 0) ? { listedFromMs } : {}),
-    ...(partitions === undefined || isForgotten(before, plan) ? {} : { partitions }),
+    ...(partitioned === undefined || isForgotten(before, plan)
+      ? {}
+      : { partitioned: { ...partitioned, listedFromMs: run.listedFromMs } }),
     ...(inventoryAtMs === undefined ? {} : { inventoryAtMs }),
     ...(seen === undefined ? {} : { seen }),
     ingestion: run.ingestion,
@@ -67,7 +69,7 @@ export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts)
 }
 
 /** Of a run that saw a part only. */
-const NOTHING: Pick<StoredPlan, "inventoryAtMs" | "partitions"> = {};
+const NOTHING: Pick<StoredPlan, "inventoryAtMs" | "partitioned"> = {};
 
 /** Of the cursor found now: the one the plan was made by, as it is now. What was forgotten and begun anew is another one. */
 export function cursorOfPlan(

@@ -4,7 +4,7 @@
 import type { ObjectUri } from "../ids.ts";
 import { addCounts } from "./counts.ts";
 import { cursorFor, cursorOfPlan, isForgotten, sourceOf } from "./cursor.ts";
-import type { Assumptions, Counts, CursorRecord, RunRecord, Shard } from "./model.ts";
+import type { Assumptions, Counts, CursorRecord, RunRecord, SeenPartitions, Shard } from "./model.ts";
 import { type PlanRequest, planRun } from "./plan.ts";
 import { closeShards, leftOf, readJson, readRound, runFolder } from "./rounds.ts";
 import type { RunContext } from "./run.ts";
@@ -21,7 +21,7 @@ export interface StoredPlan {
   readonly seen?: ObjectUri;
   /** Of the cursor that it was made by; absent: there was none. */
   readonly cursorBegunBy?: string;
-  readonly partitions?: readonly string[];
+  readonly partitioned?: SeenPartitions;
   readonly inventoryAtMs?: number;
   /** All that the run lists, also what the runs before it listed. */
   readonly lists: readonly Shard[];

@@ -133,9 +133,9 @@ describe("a cursor", () => {
       });
       await world.put("orders/2026/01/01/a");
       await world.run("one", scope);
-      expect((await world.cursor())?.partitions).toBeUndefined();
+      expect((await world.cursor())?.partitioned).toBeUndefined();
       await world.run("two");
-      expect((await world.cursor())?.partitions).toContain("orders/2026/");
+      expect((await world.cursor())?.partitioned?.folders).toContain("orders/2026/");
     },
   );
 
@@ -148,8 +148,8 @@ describe("a cursor", () => {
     await planRound(world.context(), run);
     await resetCheckpoint(world.ledger, ORDERS);
     await world.complete(run);
-    const { lexical, listedFromMs, partitions, seen } = (await world.cursor()) ?? {};
-    expect([lexical, listedFromMs, partitions, seen]).toEqual([undefined, undefined, undefined, undefined]);
+    const { lexical, listedFromMs, partitioned, seen } = (await world.cursor()) ?? {};
+    expect([lexical, listedFromMs, partitioned, seen]).toEqual([undefined, undefined, undefined, undefined]);
     expect(await world.run("three")).toMatchObject({ total: 40, ledgerReads: 40 });
     expect(await world.cursor()).toMatchObject({ lexical: { last: "orders/0039" } });
   });
