@@ -192,6 +192,33 @@ describe("an inventory", () => {
     expect((await world.cursor())?.inventoryAtMs).toBe(world.clock.now());
     expect((await world.run("four")).broken.stale_inventory?.count).toBe(1);
   });
+
+  test("read again and again leaves one set of confirmed files", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(60);
+    await writeInventory(world.store, world.clock.now(), 0);
+    await world.run("one");
+    await world.loadSent();
+    for (const name of ["two", "three", "four"]) {
+      const report = await world.run(name);
+      expect(report).toMatchObject({ known: 60, ledgerReads: name === "two" ? 60 : 0 });
+      expect(await world.seenEntries()).toBe(60);
+    }
+  });
+
+  test("of a part of the bucket leaves alone what was confirmed of the rest", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(20);
+    await writeInventory(world.store, world.clock.now(), 0);
+    await world.fill(20, 20);
+    await world.run("one", { strategy: "full" });
+    await world.loadSent();
+    await world.run("two", { strategy: "full", prefix: "orders/000" });
+    await world.run("three", { strategy: "full", prefix: "orders/003" });
+    await world.run("four");
+    await world.run("five");
+    expect(await world.seenEntries()).toBe(30);
+  });
 });
 
 describe("a step that is repeated", () => {
