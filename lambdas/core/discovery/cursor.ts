@@ -50,8 +50,8 @@ export function cursorFor(source: string, item: LedgerItem | undefined): CursorR
 /** `before`: the cursor that the run was planned by, as it is now; absent when there was none, or it was forgotten since. */
 export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts): CursorRecord {
   const { run, plan, seen, nowMs } = facts;
-  const listedFromMs = listsAll(run.input) ? run.listedFromMs : 0;
   const { inventoryAtMs, partitioned } = isScoped(run.input) ? NOTHING : plan;
+  const listedFromMs = listsAll(run.input) ? run.listedFromMs : (inventoryAtMs ?? 0);
   return {
     begunBy: run.runId,
     ...before,

@@ -264,7 +264,7 @@ export interface CursorRecord {
   readonly begunBy?: string;
   /** Last key seen, and the key to start behind so that the look-back is listed again. */
   readonly lexical?: { readonly last: string; readonly tail: Tail };
-  /** Start of the last successful run that listed everything in scope. */
+  /** Start of the last successful run that listed everything, or when the inventory was made that it read. */
   readonly listedFromMs?: number;
   /** Of the last run over all of the ingestion's own partitioned listing; `listedFromMs`: its start. */
   readonly partitioned?: SeenPartitions & { readonly listedFromMs: number };

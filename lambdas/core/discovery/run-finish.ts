@@ -5,7 +5,16 @@ import { assert, MoraineError } from "../errors.ts";
 import type { ObjectUri, Revision } from "../ids.ts";
 import { writeItem } from "../ledger-writes.ts";
 import { addCounts } from "./counts.ts";
-import { type CursorFacts, cursorFor, cursorOfPlan, isFiltered, isForgotten, laterKey, nextCursor, sourceOf } from "./cursor.ts";
+import {
+  type CursorFacts,
+  cursorFor,
+  cursorOfPlan,
+  isFiltered,
+  isForgotten,
+  laterKey,
+  nextCursor,
+  sourceOf,
+} from "./cursor.ts";
 import { compareUtf8 } from "./key-order.ts";
 import { rangeFromTo } from "./key-ranges.ts";
 import type { CursorRecord, RunRecord, RunReport, SeenSegment, ShardRecord } from "./model.ts";

@@ -193,6 +193,26 @@ describe("an inventory", () => {
     expect((await world.run("four")).broken.stale_inventory?.count).toBe(1);
   });
 
+  test("is a whole listing as of when it was made: files that no event brings are missed from then on", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(10);
+    const madeAtMs = world.clock.now();
+    await writeInventory(world.store, madeAtMs, 0);
+    world.clock.advance(world.limits.eventGraceMs);
+    expect((await world.run("one")).broken).toEqual({});
+    expect((await world.cursor())?.listedFromMs).toBe(madeAtMs);
+    await world.loadSent();
+    await world.fill(1, 10);
+    await writeInventory(world.store, world.clock.now(), 1);
+    world.clock.advance(world.limits.eventGraceMs + 1);
+    expect((await world.run("two")).broken.missed_by_events?.examples).toEqual(["orders/0010"]);
+    // An older one proves nothing new.
+    const { listedFromMs } = (await world.cursor()) ?? {};
+    await world.run("three", { strategy: "full" });
+    await world.run("four");
+    expect((await world.cursor())?.listedFromMs).toBeGreaterThan(listedFromMs ?? 0);
+  });
+
   test("read again and again leaves one set of confirmed files", async () => {
     const world = new RunHarness({ listing });
     await world.fill(60);
