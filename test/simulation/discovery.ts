@@ -69,7 +69,8 @@ class DiscoveryLife {
     await this.#host.writeInventory();
     const executions = this.#startExecutions();
     const changingUntil = world.now() + CHANGING_MS;
-    if (this.#host.isEventful) this.#planEvents();
+    const { isEventful } = this.#host;
+    if (isEventful) world.at(world.now() + world.upTo(CHANGING_MS), () => this.#host.deploy());
     while (world.now() < changingUntil) {
       await world.sleep(world.upTo(1_500));
       await this.#host.bucket.act();
@@ -82,11 +83,14 @@ class DiscoveryLife {
     await this.#host.rest();
     await this.#fullRun("calm");
     this.#host.problems.push(...checkAtRest(this.#host.state));
-    if (this.#host.isEventful) await this.#awayForDays();
+    if (isEventful) await this.#awayForDays();
     await this.#epilogue();
   }
 
-  /** Days without a run, longer than any look-back, while files come of which no event tells; then one run of the ingestion's own. */
+  /**
+   * Days without a run of the ingestion's own - some of a part of the files at most -, longer than any look-back, while files come of which
+   * no event tells; then two.
+   */
   async #awayForDays(): Promise<void> {
     const { world, bucket } = this.#host;
     await this.#host.execute("before", { fresh: true });
@@ -95,6 +99,7 @@ class DiscoveryLife {
       this.#host.wakesAtMs = world.now() + DAY_MS;
       await world.sleep(DAY_MS);
       for (let count = world.upTo(4); count > 0; count--) await bucket.put(bucket.newKey(), true);
+      if (world.chance(0.3)) await this.#host.execute(`part${days}`, { sizeBytesMin: 15, fresh: true });
     }
     await this.#host.writeInventory();
     for (const name of ["after", "again"]) {
@@ -103,18 +108,6 @@ class DiscoveryLife {
       await this.#host.rest();
     }
     await this.#fullRun("back");
-  }
-
-  /** Whatever runs are under way. */
-  #planEvents(): void {
-    const { world } = this.#host;
-    const within = () => world.now() + world.upTo(CHANGING_MS);
-    world.at(within(), () => this.#host.deploy());
-    for (let resets = world.upTo(3); resets > 0; resets--) {
-      world.at(within(), () => {
-        this.#host.reset().catch((error: unknown) => this.#host.notice(error, true));
-      });
-    }
   }
 
   /** One after the other or at once, with whatever inputs people and schedules give. */

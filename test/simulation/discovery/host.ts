@@ -46,6 +46,9 @@ export interface DiscoveryOptions {
   readonly keepTrace?: boolean;
 }
 
+/** Share of plans after which the cursor is forgotten. */
+const RESETS = 0.15;
+
 interface Planned extends StoredPlan {
   readonly plannedAtMs: number;
   /** Before it was planned. */
@@ -223,7 +226,8 @@ export class DiscoveryHost implements MachineHost {
     this.world.note("deploy");
   }
 
-  async reset(): Promise<void> {
+  /** The cursor, while a run goes by it. */
+  async #reset(): Promise<void> {
     if (!(await resetCheckpoint(this.ledger, MAIN))) return;
     this.#endMoves();
     this.#forgottenAtMs = this.world.now();
@@ -238,6 +242,7 @@ export class DiscoveryHost implements MachineHost {
   async planned(run: RunHandle): Promise<void> {
     const plan = await this.#planOf(run.runId);
     if (plan !== undefined) this.#plans.set(run.runId, plan);
+    if (this.isEventful && this.phase === "changing" && this.world.chance(RESETS)) await this.#reset();
     await this.#checkAlone(run);
   }
 
