@@ -88,7 +88,7 @@ export function renderCheckpoints(checkpoints: readonly Checkpoint[]): string {
         ["reset", reset === undefined ? undefined : reset ? "yes: the next run starts from nothing" : "there was none"],
         ["last key", cursor?.lexical === undefined ? undefined : printable(cursor.lexical.last)],
         ["listed from", cursor?.listedFromMs === undefined ? undefined : formatTime(cursor.listedFromMs)],
-        ["partitions", cursor?.partitions === undefined ? undefined : formatCount(cursor.partitions.length)],
+        ["partitions", cursor?.partitioned && formatCount(cursor.partitioned.folders.length)],
         ["inventory of", cursor?.inventoryAtMs === undefined ? undefined : formatTime(cursor.inventoryAtMs)],
         ["seen manifest", cursor?.seen],
         ["updated", cursor === undefined ? undefined : formatTime(cursor.updatedAtMs)],

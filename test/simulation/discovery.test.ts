@@ -9,6 +9,9 @@ const SEEDS_FOR_A_SABOTAGE = 60;
 
 /** Seeds that fail on a bug that once was there; see simulation.test.ts. */
 const KEPT_SEEDS: readonly (readonly [number, string])[] = [
+  [1, "partitions between the last run and the look-back were not listed after days without a run"],
+  [5, "new partitions outside the window were not noticed"],
+  [15, "a cursor passed over what another ingestion had taken before it was removed"],
   [32, "a cursor on a key behind U+10FFFF listed nothing"],
   [86, "two checkpoints of one function at once fenced each other, and files it had sent were counted as known"],
 ];

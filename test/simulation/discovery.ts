@@ -19,8 +19,9 @@ export interface DiscoveryResult {
 
 const CHANGING_MS = 40_000;
 const STILL_RUNS = 3;
-/** More than all that a seed does. */
-const END_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+/** More than all that a seed does, and the days it sleeps. */
+const END_MS = 3_600_000 + 20 * DAY_MS;
 
 export async function simulateDiscovery(seed: number, options: DiscoveryOptions = {}): Promise<DiscoveryResult> {
   const life = new DiscoveryLife(seed, options);
@@ -68,6 +69,8 @@ class DiscoveryLife {
     await this.#host.writeInventory();
     const executions = this.#startExecutions();
     const changingUntil = world.now() + CHANGING_MS;
+    const { isEventful } = this.#host;
+    if (isEventful) world.at(world.now() + world.upTo(CHANGING_MS), () => this.#host.deploy());
     while (world.now() < changingUntil) {
       await world.sleep(world.upTo(1_500));
       await this.#host.bucket.act();
@@ -80,7 +83,31 @@ class DiscoveryLife {
     await this.#host.rest();
     await this.#fullRun("calm");
     this.#host.problems.push(...checkAtRest(this.#host.state));
+    if (isEventful) await this.#awayForDays();
     await this.#epilogue();
+  }
+
+  /**
+   * Days without a run of the ingestion's own - some of a part of the files at most -, longer than any look-back, while files come of which
+   * no event tells; then two.
+   */
+  async #awayForDays(): Promise<void> {
+    const { world, bucket } = this.#host;
+    await this.#host.execute("before", { fresh: true });
+    await this.#host.rest();
+    for (let days = 4 + world.upTo(4); days > 0; days--) {
+      this.#host.wakesAtMs = world.now() + DAY_MS;
+      await world.sleep(DAY_MS);
+      for (let count = world.upTo(4); count > 0; count--) await bucket.put(bucket.newKey(), true);
+      if (world.chance(0.3)) await this.#host.execute(`part${days}`, { sizeBytesMin: 15, fresh: true });
+    }
+    await this.#host.writeInventory();
+    for (const name of ["after", "again"]) {
+      const ended = await this.#host.execute(name, { fresh: true });
+      if (ended.kind !== "succeeded") this.#host.problems.push(`the quiet run ${name} ${ended.kind}`);
+      await this.#host.rest();
+    }
+    await this.#fullRun("back");
   }
 
   /** One after the other or at once, with whatever inputs people and schedules give. */
@@ -96,7 +123,13 @@ class DiscoveryLife {
   }
 
   #someInput(): object {
-    return this.#host.world.pick([
+    const { world, isEventful, setup } = this.#host;
+    if (isEventful && world.chance(0.4)) {
+      const dates = { strategy: "partitioned", dateFrom: "2025-12-28", dateTo: "2026-01-02" };
+      const isPartitioned = setup.listing.strategy === "partitioned";
+      return world.pick([{ modifiedFrom: "2020-01-01" }, { sizeBytesMin: 1 }, isPartitioned ? dates : {}]);
+    }
+    return world.pick([
       {},
       {},
       {},

@@ -1,5 +1,6 @@
 // What a finished run leaves for the next one. Only facts that hold whatever else happened: a run that left objects out, or looked at a
-// part of the prefix, moves no cursor that a later run would pass them over by.
+// part of the prefix, moves no cursor that a later run would pass them over by. Nor does one that listed less because of a cursor that was
+// forgotten meanwhile (`checkpoints --reset`): what it left out, nobody answers for any more.
 
 import type { Ingestion } from "../config.ts";
 import type { ObjectUri } from "../ids.ts";
@@ -21,32 +22,66 @@ export interface CursorFacts {
   readonly nowMs: number;
 }
 
-/** Where an ingestion's files are and which of them are its own. */
-export function sourceOf({ source }: Ingestion): string {
-  return JSON.stringify([source.bucket, source.prefix, source.include, source.exclude]);
+/** Where an ingestion's files are and which of them are its own: also what others take from it (routing.ts), which it does not list. */
+export function sourceOf(ingestion: Ingestion, ingestions: readonly Ingestion[]): string {
+  const own = ingestion.source;
+  const place = ingestions.findIndex(({ id }) => id === ingestion.id);
+  const takers = ingestions.filter(({ source: { bucket, prefix } }, index) => {
+    const isBefore = prefix.length > own.prefix.length || (prefix === own.prefix && index < place);
+    return bucket === own.bucket && prefix.startsWith(own.prefix) && isBefore;
+  });
+  return JSON.stringify([factsOf(ingestion), ...takers.map(factsOf).sort(byText)]);
+}
+
+function factsOf({ source }: Ingestion): readonly unknown[] {
+  return [source.bucket, source.prefix, source.include, source.exclude];
+}
+
+function byText(a: unknown, b: unknown): number {
+  return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
 
 /** What earlier runs left, unless the ingestion has looked elsewhere since: then keys behind a cursor would be passed over unseen. */
-export function cursorFor(ingestion: Ingestion, item: LedgerItem | undefined): CursorRecord | undefined {
+export function cursorFor(source: string, item: LedgerItem | undefined): CursorRecord | undefined {
   const cursor = item && readCursor(item);
-  return cursor?.source === sourceOf(ingestion) ? cursor : undefined;
+  return cursor?.source === source ? cursor : undefined;
 }
 
+/** `before`: the cursor that the run was planned by, as it is now; absent when there was none, or it was forgotten since. */
 export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts): CursorRecord {
   const { run, plan, seen, nowMs } = facts;
-  const { partitions, inventoryAtMs } = plan;
-  const listedFromMs = listsAll(run.input) ? run.listedFromMs : 0;
+  const { inventoryAtMs, partitioned } = isScoped(run.input) ? NOTHING : plan;
+  const listedFromMs = listsAll(run.input) ? run.listedFromMs : (inventoryAtMs ?? 0);
   return {
+    begunBy: run.runId,
     ...before,
     ...nextLexical(before, facts),
     ...(listedFromMs > (before?.listedFromMs ?? 0) ? { listedFromMs } : {}),
-    ...(partitions === undefined ? {} : { partitions }),
+    ...(partitioned === undefined || isForgotten(before, plan)
+      ? {}
+      : { partitioned: { ...partitioned, listedFromMs: run.listedFromMs } }),
     ...(inventoryAtMs === undefined ? {} : { inventoryAtMs }),
     ...(seen === undefined ? {} : { seen }),
     ingestion: run.ingestion,
-    source: sourceOf(facts.ingestion),
+    source: run.source,
     updatedAtMs: nowMs,
   };
+}
+
+/** Of a run that saw a part only. */
+const NOTHING: Pick<StoredPlan, "inventoryAtMs" | "partitioned"> = {};
+
+/** Of the cursor found now: the one the plan was made by, as it is now. What was forgotten and begun anew is another one. */
+export function cursorOfPlan(
+  found: CursorRecord | undefined,
+  { cursorBegunBy }: Pick<StoredPlan, "cursorBegunBy">,
+): CursorRecord | undefined {
+  return found?.begunBy === cursorBegunBy ? found : undefined;
+}
+
+/** The run was planned by a cursor that is there no more: only what it listed by itself is a fact. */
+export function isForgotten(before: CursorRecord | undefined, { cursorBegunBy }: StoredPlan): boolean {
+  return cursorBegunBy !== undefined && before === undefined;
 }
 
 /** How far the tail of a listing must reach back. */
@@ -70,9 +105,10 @@ function listsAll(input: RunInput): boolean {
 }
 
 /** The run's own tail alone: its look-back has listed the keys of the earlier one again, and counting them twice would shorten it. */
-function nextLexical(before: CursorRecord | undefined, { ingestion, run, records }: CursorFacts) {
+function nextLexical(before: CursorRecord | undefined, { ingestion, run, plan, records }: CursorFacts) {
   const { input } = run;
-  const reachesEnd = listsAll(input) || (input.listing.strategy === "incremental_lexical" && !isScoped(input));
+  const goesOn = input.listing.strategy === "incremental_lexical" && !isScoped(input) && !isForgotten(before, plan);
+  const reachesEnd = listsAll(input) || goesOn;
   const last = [before?.lexical?.last ?? "", ...records.map((record) => record.last ?? "")].reduce(laterKey);
   if (!reachesEnd || last === "") return {};
   const tails = records.map(({ tail }) => tail);

@@ -107,6 +107,8 @@ export type BrokenAssumption =
   | "older_file_appeared"
   /** partitioned: files of a partition outside the window. */
   | "partition_outside_window"
+  /** partitioned: a folder too full to see whether new partitions are in it. */
+  | "partitions_unseen"
   | "stale_inventory"
   /** event_driven: a file older than the grace period that no event had brought. */
   | "missed_by_events";
@@ -244,17 +246,28 @@ export interface RunReport extends Counts {
   readonly dollars: number;
 }
 
+/** Which folders of partitions there were: what comes later is told from them. All are prefixes. */
+export interface SeenPartitions {
+  readonly pattern: string;
+  /** Folders that were seen whole. */
+  readonly lookedInto: readonly string[];
+  /** What lay in them: partitions, and folders of partitions. */
+  readonly folders: readonly string[];
+}
+
 /** What a run leaves for the next one of the same ingestion. */
 export interface CursorRecord {
   readonly ingestion: IngestionId;
   /** What it speaks of (`sourceOf`): under another bucket, prefix or choice of files it means nothing. */
   readonly source: string;
+  /** The run that began it from nothing: a cursor that was forgotten and begun anew is another one. */
+  readonly begunBy?: string;
   /** Last key seen, and the key to start behind so that the look-back is listed again. */
   readonly lexical?: { readonly last: string; readonly tail: Tail };
-  /** Start of the last successful run that listed everything in scope. */
+  /** Start of the last successful run that listed everything, or when the inventory was made that it read. */
   readonly listedFromMs?: number;
-  /** Partitions (prefixes) seen below the folders that were looked at. */
-  readonly partitions?: readonly string[];
+  /** Of the last run over all of the ingestion's own partitioned listing; `listedFromMs`: its start. */
+  readonly partitioned?: SeenPartitions & { readonly listedFromMs: number };
   /** Location of the seen index; a stale one costs reads. */
   readonly seen?: ObjectUri;
   readonly inventoryAtMs?: number;

@@ -44,7 +44,7 @@ export function patternOf(text: string): PartitionPattern {
 }
 
 /** Text to append to the ingestion's prefix. */
-export function partitionPath(pattern: PartitionPattern, atMs: number): string {
+export function partitionPath(pattern: Pick<PartitionPattern, "pieces">, atMs: number): string {
   const parts = partsOf(atMs);
   return pattern.pieces
     .map((piece) => ("text" in piece ? piece.text : digits(parts[piece.unit], piece.unit, piece.padded)))
@@ -97,26 +97,40 @@ export function partitionRuns(
   return runs.map(({ first, last }) => ({ first, last }));
 }
 
-/** From the look-back to the end of the next partition: writers' clocks run ahead, and some write local time. */
+/**
+ * From the look-back before `sinceMs`, when all was listed, to the end of the next partition: writers' clocks run ahead, and some write
+ * local time.
+ */
 export function lookbackWindow(
   pattern: PartitionPattern,
   lookbackMs: number,
-  nowMs: number,
+  { nowMs, sinceMs }: { readonly nowMs: number; readonly sinceMs: number },
 ): { readonly fromMs: number; readonly toMs: number } {
   const next = startOfNext(nowMs, pattern.unit);
-  return { fromMs: nowMs - lookbackMs, toMs: startOfNext(next, pattern.unit) };
+  return { fromMs: Math.min(nowMs, sinceMs) - lookbackMs, toMs: startOfNext(next, pattern.unit) };
+}
+
+export interface PatternLevel extends PartitionPattern {
+  /** Of the folder that holds the folders of this level: text for `partitionPath`. */
+  readonly parent: Pick<PartitionPattern, "pieces">;
 }
 
 /**
  * The pattern cut at each "/": `%Y/%m/%d` gives `%Y/`, `%Y/%m/` and `%Y/%m/%d/`. Only levels at which a new unit comes in;
  * the folders of each can be listed folded.
  */
-export function patternLevels(pattern: PartitionPattern): readonly PartitionPattern[] {
+export function patternLevels(pattern: PartitionPattern): readonly PatternLevel[] {
   const segments = pattern.text.replace(/\/$/, "").split("/");
-  const levels: PartitionPattern[] = [];
+  const levels: PatternLevel[] = [];
   for (const index of segments.keys()) {
-    const level = readPattern(`${segments.slice(0, index + 1).join("/")}/`).pattern;
-    if (level !== undefined && level.unit !== levels.at(-1)?.unit) levels.push(level);
+    const parentText = segments
+      .slice(0, index)
+      .map((segment) => `${segment}/`)
+      .join("");
+    const level = readPattern(`${parentText}${segments[index]}/`).pattern;
+    const pieces = piecesOf(parentText);
+    if (level === undefined || typeof pieces === "string" || level.unit === levels.at(-1)?.unit) continue;
+    levels.push({ ...level, parent: { pieces } });
   }
   return levels;
 }

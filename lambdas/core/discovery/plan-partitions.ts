@@ -1,12 +1,20 @@
 // partitioned: the ranges of a window of time, and the folders that show whether partitions came to be outside of it.
 // Requests: one for each partition of the window at most (its ranges), and at most LOOKS_MAX to look for others.
 
+import { addBroken } from "./counts.ts";
 import { compareUtf8 } from "./key-order.ts";
 import { rangeFromTo } from "./key-ranges.ts";
-import { type BrokenAssumptions, EXAMPLES_MAX, type KeyRange } from "./model.ts";
+import {
+  type BrokenAssumption,
+  type BrokenAssumptions,
+  EXAMPLES_MAX,
+  type KeyRange,
+  type SeenPartitions,
+} from "./model.ts";
 import type { Pager } from "./pager.ts";
 import {
   type PartitionPattern,
+  partitionPath,
   partitionRuns,
   partitionStart,
   partitionsBetween,
@@ -22,79 +30,108 @@ export interface Window {
 }
 
 export interface Looked {
-  /** Prefixes of partitions outside the window that an earlier run, looking there, had not seen. */
-  readonly late: readonly string[];
+  /** Prefixes that were not there when an earlier run looked: to be listed whole. */
+  readonly added: readonly string[];
   /** All that were seen now. */
-  readonly partitions: readonly string[];
+  readonly partitioned: SeenPartitions;
   readonly broken: BrokenAssumptions;
 }
 
-const LOOKS_MAX = 12;
-/** A folder with years of days in it has two pages. */
-const PAGES_MAX = 5;
+/** Days of four years by `%Y/%m/%d`, hours of two months by `%Y/%m/%d/%H`: a few seconds. */
+const LOOKS_MAX = 64;
 
 export function windowRanges({ pattern, prefix, fromMs, toMs }: Window): readonly KeyRange[] {
   return partitionRuns(pattern, fromMs, toMs).map(({ first, last }) => rangeFromTo(prefix + first, prefix + last));
 }
 
-/** `known`: what the run before saw; absent: nothing is late. */
-export async function lookForOthers(
-  pager: Pager,
-  window: Window,
-  known: readonly string[] | undefined,
-): Promise<Looked> {
-  const inWindow = partitionsBetween(window.pattern, window.fromMs, window.toMs).map((path) => window.prefix + path);
-  const before = new Set(known);
-  const partitions: string[] = [];
-  const late: string[] = [];
-  for (const { parent, level } of foldersToLookInto(window, inWindow)) {
-    // Where no run looked before, nothing tells new from old.
-    const lookedBefore = known?.some((folder) => isDirectlyBelow(folder, parent)) ?? false;
-    for (const folder of await foldersBelow(pager, parent)) {
-      if (partitionStart(level, folder.slice(window.prefix.length)) === undefined) continue;
-      partitions.push(folder);
-      const isNew = lookedBefore && !before.has(folder);
-      if (isNew && !inWindow.some((path) => path.startsWith(folder) || folder.startsWith(path))) late.push(folder);
-    }
-  }
-  const broken = { count: late.length, examples: late.slice(0, EXAMPLES_MAX) };
-  return { late, partitions, broken: late.length === 0 ? {} : { partition_outside_window: broken } };
+/** `before`: what the run before saw. Where it did not look nothing tells new from old. */
+export async function lookForOthers(pager: Pager, window: Window, before?: SeenPartitions): Promise<Looked> {
+  const known = before?.pattern === window.pattern.text ? before : undefined;
+  const [lookedInto, folders] = [new Set(known?.lookedInto), new Set(known?.folders)];
+  const looks = await lookAround(pager, window);
+  const whole = looks.filter(({ isWhole }) => isWhole);
+  const added = looks
+    .filter(({ parent }) => lookedInto.has(parent))
+    .flatMap((look) => look.folders.filter((folder) => !folders.has(folder)));
+  return {
+    added,
+    partitioned: {
+      pattern: window.pattern.text,
+      lookedInto: whole.map(({ parent }) => parent),
+      folders: whole.flatMap((look) => look.folders),
+    },
+    broken: addBroken(
+      brokenBy("partition_outside_window", outside(window, added)),
+      brokenBy("partitions_unseen", unseen(looks)),
+    ),
+  };
 }
 
-/** Where the pattern's first level lies, and the folders that hold the window's partitions; the newest when there are many. */
-function foldersToLookInto(
-  { pattern, prefix }: Window,
-  inWindow: readonly string[],
-): readonly { readonly parent: string; readonly level: PartitionPattern }[] {
+interface Look {
+  readonly parent: string;
+  /** Of partitions, or of folders of partitions. */
+  readonly folders: readonly string[];
+  readonly isWhole: boolean;
+}
+
+/** Into the folders of each level, the newest first, as far as the requests go. */
+async function lookAround(pager: Pager, { pattern, prefix }: Window): Promise<readonly Look[]> {
   const levels = patternLevels(pattern);
-  const [first, last] = [levels[0], levels.at(-1)];
-  if (first === undefined || last === undefined) return [];
-  const lead = first.pieces[0];
-  const text = lead !== undefined && "text" in lead ? lead.text : "";
-  const top = prefix + text.slice(0, text.lastIndexOf("/") + 1);
-  const depth = last.text.split("/").length - 2;
-  const parents = inWindow.map((path) => {
-    const segments = path.slice(prefix.length).split("/").slice(0, depth);
-    return prefix + segments.map((segment) => `${segment}/`).join("");
-  });
-  const below = [...new Set(parents)].filter((parent) => parent !== top).slice(-(LOOKS_MAX - 1));
-  return [{ parent: top, level: first }, ...below.map((parent) => ({ parent, level: last }))];
+  const requestsMax = pager.requests + LOOKS_MAX;
+  const places = levels.slice(0, 1).map((level) => ({ level, depth: 0, startMs: 0 }));
+  const looks: Look[] = [];
+  while (pager.requests < requestsMax) {
+    const place = places.sort((a, b) => a.startMs - b.startMs).pop();
+    if (place === undefined) break;
+    const { level, depth } = place;
+    const parent = prefix + partitionPath(level.parent, place.startMs);
+    const isPartition = (key: string) => partitionStart(pattern, key.slice(prefix.length)) !== undefined;
+    const { folders, isWhole } = await foldersBelow(pager, { parent, requestsMax, isPartition });
+    const dated = folders.flatMap((path) => {
+      const startMs = partitionStart(level, path.slice(prefix.length));
+      return startMs === undefined ? [] : [{ path, startMs }];
+    });
+    looks.push({ parent, folders: dated.map(({ path }) => path), isWhole });
+    const below = levels[depth + 1];
+    if (below !== undefined) places.push(...dated.map(({ startMs }) => ({ level: below, depth: depth + 1, startMs })));
+  }
+  return looks;
 }
 
-async function foldersBelow(pager: Pager, parent: string): Promise<readonly string[]> {
+interface FolderRequest {
+  readonly parent: string;
+  readonly requestsMax: number;
+  readonly isPartition: (key: string) => boolean;
+}
+
+/** Files beside the folders cost requests; where files themselves are the partitions there is nothing to look for. */
+async function foldersBelow(
+  pager: Pager,
+  { parent, requestsMax, isPartition }: FolderRequest,
+): Promise<{ readonly folders: readonly string[]; readonly isWhole: boolean }> {
   const folders: string[] = [];
   let after = "";
-  for (let pages = 0; pages < PAGES_MAX; pages++) {
+  while (pager.requests < requestsMax) {
     const page = await pager.page({ prefix: parent, folded: true, after });
     folders.push(...page.folders);
+    if (!page.truncated) return { folders, isWhole: true };
     const [lastFolder, lastKey] = [page.folders.at(-1), page.objects.at(-1)?.key];
-    // A page of files alone: partitions are no folders here.
-    if (!page.truncated || lastFolder === undefined) return folders;
-    after = lastKey !== undefined && compareUtf8(lastKey, lastFolder) > 0 ? lastKey : lastFolder;
+    if (lastFolder === undefined && page.objects.every(({ key }) => isPartition(key))) break;
+    after = [lastFolder ?? "", lastKey ?? ""].reduce((a, b) => (compareUtf8(a, b) < 0 ? b : a));
   }
-  return folders;
+  return { folders, isWhole: false };
 }
 
-function isDirectlyBelow(folder: string, parent: string): boolean {
-  return folder.startsWith(parent) && folder.indexOf("/", parent.length) === folder.length - 1;
+function outside({ pattern, prefix, fromMs, toMs }: Window, added: readonly string[]): readonly string[] {
+  const inWindow = partitionsBetween(pattern, fromMs, toMs).map((path) => prefix + path);
+  return added.filter((folder) => !inWindow.some((path) => path.startsWith(folder) || folder.startsWith(path)));
+}
+
+/** Folders of partitions that have more in them than there are requests for. */
+function unseen(looks: readonly Look[]): readonly string[] {
+  return looks.filter(({ folders, isWhole }) => folders.length > 0 && !isWhole).map(({ parent }) => parent);
+}
+
+function brokenBy(name: BrokenAssumption, examples: readonly string[]): BrokenAssumptions {
+  return examples.length === 0 ? {} : { [name]: { count: examples.length, examples: examples.slice(0, EXAMPLES_MAX) } };
 }

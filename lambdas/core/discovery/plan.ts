@@ -6,11 +6,12 @@ import type { BucketLister, Clock, ObjectStore, Timer } from "../ports.ts";
 import { addBroken } from "./counts.ts";
 import { findInventory, type InventoryReport } from "./inventory.ts";
 import { ALL_KEYS, inOrder, rangeBelow, within, without } from "./key-ranges.ts";
-import type { BrokenAssumptions, CursorRecord, KeyRange, Listing, RunInput, Shard } from "./model.ts";
+import type { BrokenAssumptions, CursorRecord, KeyRange, Listing, RunInput, SeenPartitions, Shard } from "./model.ts";
 import { Pager } from "./pager.ts";
-import { lookbackWindow, patternOf } from "./partitions.ts";
+import { patternOf } from "./partitions.ts";
 import { type Cut, cutByFolders, cutBySeen } from "./plan-cut.ts";
 import { lookForOthers, windowRanges } from "./plan-partitions.ts";
+import { listingOf, windowOf } from "./run-assumptions.ts";
 import type { SeenIndex } from "./seen.ts";
 import { NO_TAIL, stepBack } from "./tail.ts";
 
@@ -37,7 +38,7 @@ export interface RunPlan {
   /** What planning itself noticed. */
   readonly broken: BrokenAssumptions;
   /** partitioned: the partitions now seen, for the next run's cursor. Absent: nobody looked, the cursor's stay. */
-  readonly partitions?: readonly string[];
+  readonly partitioned?: SeenPartitions;
   /** inventory: when it was made. */
   readonly inventoryAtMs?: number;
 }
@@ -72,15 +73,16 @@ async function planPartitions(
 ): Promise<RunPlan> {
   const { ingestion, input, pager, cursor } = planning;
   const { prefix } = ingestion.source;
-  const pattern = patternOf(listing.pattern);
-  const times = input.window ?? lookbackWindow(pattern, listing.lookbackMs, planning.nowMs);
-  const window = { pattern, prefix, ...times };
+  // By another pattern than the ingestion's own nobody knows what was listed before.
+  const isOwn = listing.pattern === listingOf("partitioned", undefined, ingestion)?.pattern;
+  const times = input.window ?? windowOf(listing, isOwn ? cursor : undefined, planning.nowMs);
+  const window = { pattern: patternOf(listing.pattern), prefix, ...times };
   const ranges = windowRanges(window);
   // Whoever names a window or a part of the prefix asks for that, not for news of the rest.
-  if (input.window !== undefined || prefixOf(planning) !== prefix) return planKeys(planning, inOrder(ranges));
-  const { late, partitions, broken } = await lookForOthers(pager, window, cursor?.partitions);
-  const plan = await planKeys(planning, inOrder([...ranges, ...late.map(rangeBelow)]));
-  return { ...plan, broken: addBroken(plan.broken, broken), partitions };
+  if (input.window !== undefined || prefixOf(planning) !== prefix || !isOwn) return planKeys(planning, inOrder(ranges));
+  const { added, partitioned, broken } = await lookForOthers(pager, window, cursor?.partitioned);
+  const plan = await planKeys(planning, inOrder([...ranges, ...added.map(rangeBelow)]));
+  return { ...plan, broken: addBroken(plan.broken, broken), partitioned };
 }
 
 /** `ranges`: disjoint, in order. */

@@ -28,7 +28,7 @@ export function assumptionsOf(request: AssumptionRequest): Assumptions {
     // So are there files of old partitions, which nobody has missed.
     ...(wider === undefined || listedFromMs === undefined
       ? {}
-      : { windowPrefixes: windowPrefixes(ingestion, wider, startedAtMs) }),
+      : { windowPrefixes: windowPrefixes(ingestion, wider, cursor, startedAtMs) }),
   };
 }
 
@@ -43,12 +43,21 @@ export function listingOf<S extends Strategy>(
   return all.find((listing): listing is Extract<Listing, { strategy: S }> => listing.strategy === strategy);
 }
 
+type Partitioned = Extract<Listing, { strategy: "partitioned" }>;
+
+/** What came since the last run, however long ago that was, and the look-back before it. `cursor`: of the ingestion's own pattern. */
+export function windowOf({ pattern, lookbackMs }: Partitioned, cursor: CursorRecord | undefined, nowMs: number) {
+  const seen = cursor?.partitioned;
+  const sinceMs = seen?.pattern === pattern ? seen.listedFromMs : cursor?.listedFromMs;
+  return lookbackWindow(patternOf(pattern), lookbackMs, { nowMs, sinceMs: sinceMs ?? nowMs });
+}
+
 function windowPrefixes(
   { source }: Ingestion,
-  { pattern: text, lookbackMs }: Extract<Listing, { strategy: "partitioned" }>,
+  listing: Partitioned,
+  cursor: CursorRecord | undefined,
   nowMs: number,
 ): readonly string[] {
-  const pattern = patternOf(text);
-  const { fromMs, toMs } = lookbackWindow(pattern, lookbackMs, nowMs);
-  return partitionsBetween(pattern, fromMs, toMs).map((path) => source.prefix + path);
+  const { fromMs, toMs } = windowOf(listing, cursor, nowMs);
+  return partitionsBetween(patternOf(listing.pattern), fromMs, toMs).map((path) => source.prefix + path);
 }

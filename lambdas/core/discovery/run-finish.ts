@@ -5,8 +5,19 @@ import { assert, MoraineError } from "../errors.ts";
 import type { ObjectUri, Revision } from "../ids.ts";
 import { writeItem } from "../ledger-writes.ts";
 import { addCounts } from "./counts.ts";
-import { type CursorFacts, cursorFor, isFiltered, nextCursor } from "./cursor.ts";
-import type { CursorRecord, RunRecord, RunReport, ShardRecord } from "./model.ts";
+import {
+  type CursorFacts,
+  cursorFor,
+  cursorOfPlan,
+  isFiltered,
+  isForgotten,
+  laterKey,
+  nextCursor,
+  sourceOf,
+} from "./cursor.ts";
+import { compareUtf8 } from "./key-order.ts";
+import { rangeFromTo } from "./key-ranges.ts";
+import type { CursorRecord, RunRecord, RunReport, SeenSegment, ShardRecord } from "./model.ts";
 import { reportOf } from "./report.ts";
 import { discoveryFolder, missing, needRound, removeFolder, runFolder, shardsOf } from "./rounds.ts";
 import type { RunContext, RunHandle } from "./run.ts";
@@ -49,17 +60,19 @@ export async function outcomeOf(context: RunContext, run: RunRecord): Promise<Ou
 /** Each turn means that another function of this run, or one that was taken over, wrote the cursor in between. */
 const TURNS_MAX = 8;
 
+/** Of an ingestion that takes other files by now the run has listed what nobody asks for any more: the cursor stays. */
 export async function moveCursor(context: RunContext, run: RunRecord, { plan, records }: Outcome): Promise<void> {
   const { ports } = context;
   const revision = `${run.runId}:cursor` as Revision;
   const ingestion = ingestionOf(context, run.ingestion);
+  if (run.source !== sourceOf(ingestion, context.config.ingestions)) return;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const item = await ports.ledger.read(cursorKey(run.ingestion));
     if (item?.revision === revision) return;
     // Only a cursor read while the ingestion was ours may be replaced by ours.
     await holdIngestion(context, run, false);
-    const before = cursorFor(ingestion, item);
-    const merged = await mergeSeen(context, run, plan, records, before);
+    const before = cursorOfPlan(cursorFor(run.source, item), plan);
+    const merged = isForgotten(before, plan) ? undefined : await mergeSeen(context, run, plan, records, before);
     const facts: CursorFacts = {
       ingestion,
       run,
@@ -98,7 +111,7 @@ async function mergeSeen(
   const previous = before?.seen === undefined ? NO_INDEX : await readSeenIndex(ports.store, before.seen);
   const fresh = records.flatMap(({ segments }) => segments);
   const folder = seenFolder({ settings }, run);
-  const merged = mergeSeenIndex(previous, plan.lists.flatMap(rangesOf), fresh);
+  const merged = mergeSeenIndex(previous, [...plan.lists.flatMap(rangesOf), ...inventoried(run, fresh)], fresh);
   const name = () => ports.random.uuid();
   const { index } = await compactSeenIndex(ports.store, merged.index, { folder, name });
   const uri = `${folder}index-${run.runId}-${name()}` as ObjectUri;
@@ -108,6 +121,16 @@ async function mergeSeen(
 
 function rangesOf(shard: StoredPlan["lists"][number]): readonly ListedRange[] {
   return shard.kind === "keys" ? shard.ranges.map((range) => ({ ...range, prefix: shard.prefix })) : [];
+}
+
+/**
+ * An inventory does not say of which keys it is: what lies between the first and the last that it confirmed. Entries of files that came
+ * after it are given up: they cost a wider listing a read of the ledger each, where keeping them would keep every entry twice.
+ */
+function inventoried({ input }: RunRecord, fresh: readonly SeenSegment[]): readonly ListedRange[] {
+  const [first] = fresh.map((segment) => segment.first).sort(compareUtf8);
+  const last = fresh.map((segment) => segment.last).reduce(laterKey, "");
+  return input.listing.strategy === "inventory" && first !== undefined ? [rangeFromTo(first, last)] : [];
 }
 
 /** Segments of this run and of dead ones, and all indexes. */

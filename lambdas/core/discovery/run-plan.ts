@@ -3,8 +3,8 @@
 
 import type { ObjectUri } from "../ids.ts";
 import { addCounts } from "./counts.ts";
-import { cursorFor } from "./cursor.ts";
-import type { Assumptions, Counts, RunRecord, Shard } from "./model.ts";
+import { cursorFor, cursorOfPlan, isForgotten, sourceOf } from "./cursor.ts";
+import type { Assumptions, Counts, CursorRecord, RunRecord, SeenPartitions, Shard } from "./model.ts";
 import { type PlanRequest, planRun } from "./plan.ts";
 import { closeShards, leftOf, readJson, readRound, runFolder } from "./rounds.ts";
 import type { RunContext } from "./run.ts";
@@ -19,7 +19,9 @@ export interface StoredPlan {
   readonly counts: Counts;
   readonly assumptions: Assumptions;
   readonly seen?: ObjectUri;
-  readonly partitions?: readonly string[];
+  /** Of the cursor that it was made by; absent: there was none. */
+  readonly cursorBegunBy?: string;
+  readonly partitioned?: SeenPartitions;
   readonly inventoryAtMs?: number;
   /** All that the run lists, also what the runs before it listed. */
   readonly lists: readonly Shard[];
@@ -44,7 +46,7 @@ async function planAnew(context: RunContext, run: RunRecord): Promise<StoredPlan
   const { ports } = context;
   const { input, startedAtMs } = run;
   const ingestion = ingestionOf(context, run.ingestion);
-  const cursor = cursorFor(ingestion, await ports.ledger.read(cursorKey(run.ingestion)));
+  const cursor = await currentCursor(context, run);
   const index = cursor?.seen && (await readSeenIndex(ports.store, cursor.seen));
   const request: PlanRequest = {
     ingestion,
@@ -59,18 +61,26 @@ async function planAnew(context: RunContext, run: RunRecord): Promise<StoredPlan
     counts: addCounts({ listRequests, broken }),
     assumptions: assumptionsOf({ ...request, startedAtMs, eventGraceMs: limitsOf(context).eventGraceMs }),
     ...(index === undefined || input.checkAll ? {} : { seen: cursor?.seen as ObjectUri }),
+    ...(cursor?.begunBy === undefined ? {} : { cursorBegunBy: cursor.begunBy }),
     ...rest,
     lists: shards,
     chain: [],
   };
 }
 
+async function currentCursor(context: RunContext, { ingestion: id }: RunRecord): Promise<CursorRecord | undefined> {
+  const source = sourceOf(ingestionOf(context, id), context.config.ingestions);
+  return cursorFor(source, await context.ports.ledger.read(cursorKey(id)));
+}
+
 /** What the failed run left undone. undefined: there is nothing to take up, or not any more. */
-async function takeUp(context: RunContext, { resumes }: RunRecord): Promise<StoredPlan | undefined> {
+async function takeUp(context: RunContext, run: RunRecord): Promise<StoredPlan | undefined> {
+  const { resumes } = run;
   const failed = resumes === undefined ? undefined : (await findRun(context.ports, resumes))?.record;
   const plan = failed && (await readPlan(context, failed.runId));
   const tasks = failed && (await readRound(context, failed.runId, failed.round));
   if (failed === undefined || plan === undefined || tasks === undefined) return undefined;
+  if (isForgotten(cursorOfPlan(await currentCursor(context, run), plan), plan)) return undefined;
   const closed = await closeShards(context, failed, tasks);
   const shards = leftOf(closed, ingestionOf(context, failed.ingestion).discovery.functionsMax);
   return { ...plan, shards, chain: [...plan.chain, failed.runId] };

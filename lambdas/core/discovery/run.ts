@@ -77,7 +77,7 @@ export async function beginRun(
   const { ports } = context;
   const limits = limitsOf(context);
   const ingestion = ingestionOf(context, wanted.ingestion);
-  const source = sourceOf(ingestion);
+  const source = sourceOf(ingestion, context.config.ingestions);
   const start: RunHandle = { runId: execution.name, ingestion: wanted.ingestion, startedAtMs: ports.clock.now() };
   const holder = wanted.dryRun ? start : await takeActive(ports, limits.leaseMs, start);
   if (holder.runId !== start.runId) return meetHolder(context, holder, { input: wanted, source, fresh });

@@ -2,6 +2,7 @@
 // them late, twice, or - as it never should, and events that were switched off for a while do - not at all. It remembers every version,
 // for the checkers.
 
+import { laterKey } from "../../../lambdas/core/discovery/cursor.ts";
 import { formatIntake, type ObjectVersion } from "../../../lambdas/core/events.ts";
 import { objectUri } from "../../../lambdas/core/ids.ts";
 import type { MemoryObjectStore } from "../../fakes/memory-object-store.ts";
@@ -22,6 +23,8 @@ const UPLOAD_MAX_MS = 30_000;
 
 export class Bucket {
   readonly current = new Map<string, Version>();
+  /** When each key was there first. */
+  readonly #firstMs = new Map<string, number>();
   readonly #versions = new Map<string, Version>();
   readonly #world: World;
   readonly #store: MemoryObjectStore;
@@ -63,10 +66,21 @@ export class Bucket {
     await this.#store.put(objectUri(BUCKET, key), new Uint8Array(Buffer.from(text)), { startedAtMs });
     this.#versions.set(`${key}\n${version.etag}`, version);
     this.current.set(key, version);
+    if (!this.#firstMs.has(key)) this.#firstMs.set(key, this.#world.now());
     this.#world.note(`put ${JSON.stringify(key)} ${version.etag.slice(0, 6)}`);
     if (silent || this.#world.chance(this.#eventsLost)) return;
     const sequencer = this.#serial.toString(16).padStart(8, "0");
     this.#send(key, { etag: version.etag, sizeBytes: text.length, sequencer, timeMs: this.#world.now() });
+  }
+
+  /** Whether a key with this start had come by then. */
+  wasThere(start: string, atMs: number): boolean {
+    return [...this.#firstMs].some(([key, firstMs]) => key.startsWith(start) && firstMs <= atMs);
+  }
+
+  /** Of all keys that ever were, the greatest. */
+  lastKey(): string {
+    return [...this.#firstMs.keys()].reduce(laterKey, "");
   }
 
   versionOf(key: string, etag: string): Version | undefined {

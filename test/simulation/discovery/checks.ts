@@ -14,6 +14,7 @@ import type { MemoryObjectStore } from "../../fakes/memory-object-store.ts";
 import type { MemoryPointer } from "../../fakes/memory-pointer.ts";
 import { currentRows } from "../table-reader.ts";
 import { BUCKET, type Bucket } from "./bucket.ts";
+import { type Circumstances, isExcused } from "./excuses.ts";
 import { NESTED_PREFIX } from "./layouts.ts";
 
 export interface DiscoveryState {
@@ -91,30 +92,33 @@ export interface RunFacts {
   readonly lists: readonly Shard[];
   /** Key to ETag, when its listing began. */
   readonly before: ReadonlyMap<string, string>;
+  /** Which files the ingestion took then. */
+  readonly configBefore: MoraineConfig;
+  readonly circumstances: Omit<Circumstances, "bucket" | "listing">;
 }
 
 /** Every version that was there all the while, and in what was listed, is on record or was sent. */
 export async function checkPromise(
   state: DiscoveryState,
   sent: ReadonlySet<string>,
-  { record, lists, before }: RunFacts,
+  { record, lists, before, configBefore, circumstances }: RunFacts,
 ): Promise<string[]> {
-  const route = createRouter(state.config.ingestions);
+  const routes = [createRouter(configBefore.ingestions), createRouter(state.config.ingestions)];
+  const isOwn = (key: string) => routes.every((route) => route(BUCKET, key)?.id === record.ingestion);
+  const { listing, window } = record.input;
   const problems: string[] = [];
   for (const [key, etag] of before) {
     const stayed = state.bucket.current.get(key)?.etag === etag;
-    if (!stayed || isMarker(key) || route(BUCKET, key)?.id !== record.ingestion) continue;
-    if (!lists.some((shard) => isListed(shard, key))) {
-      const { strategy } = record.input.listing;
-      if (strategy === "full" || strategy === "incremental_time")
-        problems.push(`${nameOf(key)} was not listed by ${record.runId}`);
-      continue;
-    }
+    if (!stayed || isMarker(key) || !isOwn(key)) continue;
+    const isLeftOut = !lists.some((shard) => isListed(shard, key));
+    const mayBe = window !== undefined || isExcused(key, etag, { ...circumstances, listing, bucket: state.bucket });
+    if (isLeftOut && mayBe) continue;
     if (sent.has(`${key}\n${etag}`)) continue;
     const item = await state.ledger.read(fileKey(record.ingestion, BUCKET, key));
     const file = item && readFile(item);
     const isHeard = file?.version.etag === etag || file?.loaded?.version.etag === etag;
-    if (!isHeard) problems.push(`${record.runId} succeeded, and nobody heard of ${nameOf(key)} ${etag.slice(0, 6)}`);
+    const how = isLeftOut ? "left out" : "listed";
+    if (!isHeard) problems.push(`${record.runId} succeeded and ${how} ${nameOf(key)} ${etag.slice(0, 6)}, unheard of`);
   }
   return problems;
 }

@@ -4,7 +4,8 @@
 import type { Ingestion } from "../../../lambdas/core/config.ts";
 import { compareUtf8 } from "../../../lambdas/core/discovery/key-order.ts";
 import type { BrokenAssumption, CursorRecord, Listing, RunReport } from "../../../lambdas/core/discovery/model.ts";
-import { lookbackWindow, partitionsBetween, patternOf } from "../../../lambdas/core/discovery/partitions.ts";
+import { partitionsBetween, patternOf } from "../../../lambdas/core/discovery/partitions.ts";
+import { windowOf } from "../../../lambdas/core/discovery/run-assumptions.ts";
 import { stepBack } from "../../../lambdas/core/discovery/tail.ts";
 import { PREFIX } from "./layouts.ts";
 
@@ -52,7 +53,8 @@ function brokenBy(
   };
 }
 
-function isInReach(listing: Listing, key: string, { lexical }: CursorRecord, nowMs: number): boolean {
+function isInReach(listing: Listing, key: string, cursor: CursorRecord, nowMs: number): boolean {
+  const { lexical } = cursor;
   switch (listing.strategy) {
     case "full":
     case "incremental_time":
@@ -61,9 +63,8 @@ function isInReach(listing: Listing, key: string, { lexical }: CursorRecord, now
     case "incremental_lexical":
       return lexical === undefined || compareUtf8(key, stepBack(lexical.tail, listing.lookbackKeys)) > 0;
     case "partitioned": {
-      const pattern = patternOf(listing.pattern);
-      const { fromMs, toMs } = lookbackWindow(pattern, listing.lookbackMs, nowMs);
-      return partitionsBetween(pattern, fromMs, toMs).some((path) => key.startsWith(PREFIX + path));
+      const { fromMs, toMs } = windowOf(listing, cursor, nowMs);
+      return partitionsBetween(patternOf(listing.pattern), fromMs, toMs).some((path) => key.startsWith(PREFIX + path));
     }
   }
 }

@@ -1,8 +1,12 @@
 // The world of a simulated life: bucket, ledger and loader, functions that crash and state machines that call them, and the eyes on what
 // must never happen in between.
 
+import { resetCheckpoint } from "../../../cli/runs.ts";
+import type { MoraineConfig } from "../../../lambdas/core/config.ts";
+import { sourceOf } from "../../../lambdas/core/discovery/cursor.ts";
 import type { ShardTask } from "../../../lambdas/core/discovery/list-shard.ts";
 import type { RunRecord } from "../../../lambdas/core/discovery/model.ts";
+import { runFolder } from "../../../lambdas/core/discovery/rounds.ts";
 import type { RoundHandle, RunContext, RunHandle } from "../../../lambdas/core/discovery/run.ts";
 import { readPlan, type StoredPlan } from "../../../lambdas/core/discovery/run-plan.ts";
 import {
@@ -15,7 +19,7 @@ import {
 } from "../../../lambdas/core/discovery/run-records.ts";
 import { findRun } from "../../../lambdas/core/discovery/run-state.ts";
 import { isKind, MoraineError } from "../../../lambdas/core/errors.ts";
-import { objectUri, type Revision } from "../../../lambdas/core/ids.ts";
+import { type ObjectUri, objectUri, type Revision } from "../../../lambdas/core/ids.ts";
 import type { BucketLister, Ledger, LedgerItem, WriteOutcome } from "../../../lambdas/core/ports.ts";
 import { fileKey } from "../../../lambdas/core/records.ts";
 import { MemoryEventSink } from "../../fakes/memory-event-sink.ts";
@@ -27,7 +31,8 @@ import { type FaultRates, Invocation, NO_FAULTS } from "../invocation.ts";
 import { settingsUnder } from "../settings.ts";
 import { World } from "../world.ts";
 import { BUCKET, Bucket } from "./bucket.ts";
-import { checkPromise, checkSum, type DiscoveryState } from "./checks.ts";
+import { checkPromise, checkSum, type DiscoveryState, type RunFacts } from "./checks.ts";
+import type { Circumstances, Move } from "./excuses.ts";
 import { writeInventory } from "./inventory-report.ts";
 import { Loading } from "./loading.ts";
 import { type Ended, execute, type MachineHost } from "./machine.ts";
@@ -39,6 +44,15 @@ const SETTINGS = settingsUnder(NO_FAULTS);
 export interface DiscoveryOptions {
   readonly sabotage?: DiscoverySabotage;
   readonly keepTrace?: boolean;
+}
+
+/** Share of plans after which the cursor is forgotten. */
+const RESETS = 0.15;
+
+interface Planned extends StoredPlan {
+  readonly plannedAtMs: number;
+  /** Before it was planned. */
+  readonly moves: readonly Move[];
 }
 
 export class DiscoveryHost implements MachineHost {
@@ -61,8 +75,13 @@ export class DiscoveryHost implements MachineHost {
   /** Versions that a listing has sent, as `key\netag`. */
   readonly #sent = new Set<string>();
   /** By the time a run began to list: what was there. */
-  readonly #before = new Map<number, ReadonlyMap<string, string>>();
-  readonly #plans = new Map<string, StoredPlan>();
+  readonly #before = new Map<number, Pick<RunFacts, "before" | "configBefore"> & Pick<Circumstances, "inventory">>();
+  readonly #plans = new Map<string, Planned>();
+  #config: MoraineConfig;
+  #inventory: ReadonlyMap<string, string> = new Map();
+  /** Each holds from when it was made until a deploy or a reset. */
+  #moves: (Move & { readonly fromMs: number; readonly untilMs: number })[] = [];
+  #forgottenAtMs = 0;
   readonly problems: string[] = [];
   readonly ended: Record<string, number> = {
     succeeded: 0,
@@ -77,13 +96,20 @@ export class DiscoveryHost implements MachineHost {
   #invocations = 0;
   #inventories = 0;
 
+  /** Of odd seeds: a deploy or a reset during runs, runs of a window of dates, days without any run. Even ones are as they ever were. */
+  readonly isEventful: boolean;
+  /** Nothing is loaded, committed or swept until then. */
+  wakesAtMs = 0;
+
   constructor(seed: number, { sabotage, keepTrace = false }: DiscoveryOptions) {
     this.world = new World(seed, { keepTrace });
     const { world } = this;
     this.setup = setUp(world);
+    this.isEventful = seed % 2 === 1;
     this.store = new MemoryObjectStore(world);
     this.#saboteur = new DiscoverySaboteur(sabotage, world);
-    const { config, layout, eventsLost, main } = this.setup;
+    const { firstConfig, config, layout, eventsLost, main } = this.setup;
+    this.#config = this.isEventful ? firstConfig : config;
     this.objectsMax = this.setup.objectsMax;
     this.faults = {
       ...NO_FAULTS,
@@ -94,14 +120,21 @@ export class DiscoveryHost implements MachineHost {
     };
     this.#throttled = world.pick([0, 0.1]);
     const ports = { world, store: this.store, ledger: this.ledger, pointer: this.#pointer };
-    this.loading = new Loading(ports, config, () => this.#rates());
+    const current = () => this.#config;
+    this.loading = new Loading(ports, current, () => this.#rates());
     const deliver = (body: string) => this.loading.intake.post(body);
     this.bucket = new Bucket(world, this.store, {
       layout,
       deliver,
       eventsLost: main.discovery.events ? eventsLost : 1,
     });
-    this.state = { ...ports, config, bucket: this.bucket };
+    this.state = {
+      ...ports,
+      bucket: this.bucket,
+      get config() {
+        return current();
+      },
+    };
   }
 
   // ---- running ----
@@ -126,12 +159,14 @@ export class DiscoveryHost implements MachineHost {
     if (record.round > 1) this.#count("rounds");
     const { scope, dryRun } = record.input;
     const before = this.#before.get(record.listedFromMs);
-    const plan = this.#plans.get(run.runId);
+    const planned = this.#plans.get(run.runId);
     // What is on its way from a function's hands to the queue gets there.
     await this.world.sleep(2_000);
     this.#collectSent();
-    if (dryRun || Object.keys(scope).length > 0 || before === undefined || plan === undefined) return;
-    this.problems.push(...(await checkPromise(this.state, this.#sent, { record, lists: plan.lists, before })));
+    if (dryRun || Object.keys(scope).length > 0 || before === undefined || planned === undefined) return;
+    const { lists, plannedAtMs, moves } = planned;
+    const circumstances = { plannedAtMs, moves, inventory: before.inventory };
+    this.problems.push(...(await checkPromise(this.state, this.#sent, { record, lists, ...before, circumstances })));
   }
 
   async recordOf(run: RunHandle): Promise<RunRecord> {
@@ -168,7 +203,7 @@ export class DiscoveryHost implements MachineHost {
         this.#saboteur.events(this.#sink, () => invocation.isDead),
       ),
     };
-    return { ports, settings: SETTINGS, config: this.setup.config, limits: LIMITS };
+    return { ports, settings: SETTINGS, config: this.#config, limits: LIMITS };
   }
 
   #throttling(real: BucketLister): BucketLister {
@@ -189,7 +224,27 @@ export class DiscoveryHost implements MachineHost {
 
   begun({ startedAtMs }: RunHandle): void {
     const before = new Map([...this.bucket.current].map(([key, { etag }]) => [key, etag]));
-    this.#before.set(startedAtMs, before);
+    this.#before.set(startedAtMs, { before, configBefore: this.#config, inventory: this.#inventory });
+  }
+
+  /** Ends what another ingestion took from the main one. */
+  deploy(): void {
+    this.#config = this.setup.config;
+    this.#endMoves();
+    this.world.note("deploy");
+  }
+
+  /** The cursor, while a run goes by it. */
+  async #reset(): Promise<void> {
+    if (!(await resetCheckpoint(this.ledger, MAIN))) return;
+    this.#endMoves();
+    this.#forgottenAtMs = this.world.now();
+    this.world.note("reset");
+  }
+
+  #endMoves(): void {
+    const untilMs = this.world.now();
+    this.#moves = this.#moves.map((move) => ({ ...move, untilMs: Math.min(move.untilMs, untilMs) }));
   }
 
   waited(): void {
@@ -197,10 +252,36 @@ export class DiscoveryHost implements MachineHost {
   }
 
   async planned(run: RunHandle): Promise<void> {
-    const context = { ports: { store: this.store }, settings: SETTINGS } as unknown as RunContext;
-    const plan = await readPlan(context, run.runId);
+    const plan = await this.#planOf(run.runId);
     if (plan !== undefined) this.#plans.set(run.runId, plan);
+    if (this.isEventful && this.phase === "changing" && this.world.chance(RESETS)) await this.#reset();
     await this.#checkAlone(run);
+  }
+
+  async #planOf(runId: string): Promise<Planned | undefined> {
+    const context = { ports: { store: this.store }, settings: SETTINGS } as unknown as RunContext;
+    const plan = await readPlan(context, runId);
+    const first = `${runFolder(SETTINGS, plan?.chain[0] ?? runId)}plan.json` as ObjectUri;
+    const plannedAtMs = this.store.objects.get(first)?.lastModifiedMs ?? this.world.now();
+    const { listedFromMs } = await this.recordOf({ runId } as RunHandle);
+    const moves = this.#moves.filter(({ fromMs, untilMs }) => fromMs <= plannedAtMs && untilMs >= listedFromMs);
+    return plan && { ...plan, plannedAtMs, moves };
+  }
+
+  /** A run over all has written the cursor. Of what it left out because of a cursor that is gone, the next one must not hear. */
+  async #watchMove(runId: string): Promise<void> {
+    const { input, source, listedFromMs } = await this.recordOf({ runId } as RunHandle);
+    const plan = await this.#planOf(runId);
+    const isCurrent = source === sourceOf(this.setup.main, this.#config.ingestions);
+    const isWhole = Object.keys(input.scope).length === 0 && input.window === undefined;
+    if (plan === undefined || !isCurrent || !isWhole) return;
+    const { strategy } = input.listing;
+    const isAlone = plan.cursorBegunBy === undefined || strategy === "full" || strategy === "incremental_time";
+    if (plan.plannedAtMs < this.#forgottenAtMs && !isAlone) return;
+    const { listing } = input;
+    const span = { fromMs: this.world.now(), untilMs: Number.POSITIVE_INFINITY };
+    const lastKey = this.bucket.lastKey();
+    this.#moves.push({ listing, listedFromMs, lookedAtMs: plan.plannedAtMs, lastKey, ...span });
   }
 
   /** Whoever has planned has seen to it that every other run is over. */
@@ -220,6 +301,8 @@ export class DiscoveryHost implements MachineHost {
   async #watch(item: LedgerItem, expected: Revision | "absent"): Promise<WriteOutcome> {
     const before = item.body["kind"] === "active" ? await this.ledger.read(item.key) : undefined;
     const outcome = await this.ledger.write(item, expected);
+    const isMove = item.body["kind"] === "cursor" && item.body["ingestion"] === MAIN && outcome.kind === "written";
+    if (isMove) await this.#watchMove(item.revision.replace(/:cursor$/, ""));
     if (before === undefined || outcome.kind === "refused") return outcome;
     const { runId, leaseUntilMs } = readActive(before);
     if (runId !== item.body["runId"] && leaseUntilMs > this.world.now()) {
@@ -253,7 +336,7 @@ export class DiscoveryHost implements MachineHost {
 
   every(periodMs: number, act: () => Promise<void>): void {
     const { world } = this;
-    world.at(world.now() + periodMs / 2 + world.upTo(periodMs), () => {
+    world.at(Math.max(world.now(), this.wakesAtMs) + periodMs / 2 + world.upTo(periodMs), () => {
       if (this.phase === "over") return;
       act().catch((error: unknown) => this.notice(error));
       this.every(periodMs, act);
@@ -266,8 +349,10 @@ export class DiscoveryHost implements MachineHost {
     while (this.#sink.bodies.length > 0 || !(await this.loading.isIdle())) await this.world.sleep(1_000);
   }
 
-  writeInventory(): Promise<void> {
-    return writeInventory(this.store, this.world.now(), this.#inventories++);
+  async writeInventory(): Promise<void> {
+    const listed = new Map([...this.bucket.current].map(([key, { etag }]) => [key, etag]));
+    await writeInventory(this.store, this.world.now(), this.#inventories++);
+    this.#inventory = listed;
   }
 
   async isUnheard(key: string): Promise<boolean> {

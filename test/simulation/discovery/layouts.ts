@@ -10,6 +10,16 @@ const DAY_MS = 86_400_000;
 export type LayoutName = "flat" | "foldered" | "dates" | "skewed" | "unicode" | "hostile";
 export const LAYOUTS: readonly LayoutName[] = ["flat", "foldered", "dates", "skewed", "unicode", "hostile"];
 
+/** A good part of the keys of each layout. */
+export const TAKEN_PREFIX: Readonly<Record<LayoutName, string>> = {
+  flat: "in/f000",
+  foldered: "in/b/",
+  dates: "in/2025/",
+  skewed: "in/m/",
+  unicode: "in/A",
+  hostile: "in/a",
+};
+
 const UNICODE = ["ä", "é", "ß", "語", "\u{1f600}", "\u{ffee}", "\u{10ffff}", "z", "A", "0"];
 const HOSTILE = [
   " ",

@@ -31,16 +31,16 @@ export class Loading {
   readonly intake: Mailbox;
   readonly #ports: LoadingPorts;
   readonly #queues: MemoryQueues;
-  readonly #config: MoraineConfig;
+  readonly #config: () => MoraineConfig;
   readonly #rates: () => FaultRates;
   readonly #tables: readonly TableName[];
   #invocations = 0;
 
-  constructor(ports: LoadingPorts, config: MoraineConfig, rates: () => FaultRates) {
+  constructor(ports: LoadingPorts, config: () => MoraineConfig, rates: () => FaultRates) {
     this.#ports = ports;
     this.#config = config;
     this.#rates = rates;
-    this.#tables = config.ingestions.map(({ target }) => target);
+    this.#tables = config().ingestions.map(({ target }) => target);
     this.intake = new Mailbox(ports.world);
     this.#queues = new MemoryQueues(ports.world);
   }
@@ -58,7 +58,7 @@ export class Loading {
     for (const body of this.#queues.intake.splice(0)) this.intake.post(body);
     const letters = this.intake.receive(10, VISIBILITY_MS);
     if (letters.length === 0) return;
-    const route = createRouter(this.#config.ingestions);
+    const route = createRouter(this.#config().ingestions);
     const deadlineMs = world.now() + INVOCATION_MS / 2;
     const report = await load({ ports: this.#invoke("load"), settings: SETTINGS, route, deadlineMs }, letters);
     const retry = new Set(report.retry);

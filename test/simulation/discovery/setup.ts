@@ -10,7 +10,7 @@ import { INGESTIONS } from "../settings.ts";
 import type { World } from "../world.ts";
 import { BUCKET } from "./bucket.ts";
 import { INVENTORY_LOCATION } from "./inventory-report.ts";
-import { LAYOUTS, type LayoutName, NESTED_PREFIX, PATTERN, PREFIX } from "./layouts.ts";
+import { LAYOUTS, type LayoutName, NESTED_PREFIX, PATTERN, PREFIX, TAKEN_PREFIX } from "./layouts.ts";
 
 export const MAIN = "main" as IngestionId;
 export const NESTED = "nested" as IngestionId;
@@ -35,6 +35,8 @@ export interface Setup {
   readonly layout: LayoutName;
   readonly listing: Listing;
   readonly config: MoraineConfig;
+  /** Until it is deployed: another ingestion takes some of the main one's keys. */
+  readonly firstConfig: MoraineConfig;
   readonly main: Ingestion;
   readonly pageKeys: number;
   readonly objectsMax: number;
@@ -63,16 +65,19 @@ export function setUp(world: World): Setup {
     target: { ...base.target, table: id },
   });
   const main = of(MAIN, PREFIX, ["skip-*"]);
+  const config = {
+    landing: [{ bucket: BUCKET, existing: false }],
+    warehouse: { bucket: "warehouse", prefix: "tables", existing: false },
+    commit: { intervalSeconds: 30 },
+    ingestions: [main, of(NESTED, NESTED_PREFIX, [])],
+  };
+  const taker = of("taker" as IngestionId, TAKEN_PREFIX[layout], []);
   return {
     layout,
     listing,
     main,
-    config: {
-      landing: [{ bucket: BUCKET, existing: false }],
-      warehouse: { bucket: "warehouse", prefix: "tables", existing: false },
-      commit: { intervalSeconds: 30 },
-      ingestions: [main, of(NESTED, NESTED_PREFIX, [])],
-    },
+    config,
+    firstConfig: { ...config, ingestions: [...config.ingestions, taker] },
     pageKeys: 2 + world.upTo(8),
     objectsMax: world.pick([4, 12, 30, 1000]),
     eventsLost: world.pick([0.1, 0.4, 1]),

@@ -63,7 +63,7 @@ describe("whatever the pattern", () => {
         fc.double({ min: 0, max: 1, noNaN: true }),
         (text, now, back, share) => {
           const pattern = patternOf(text);
-          const { fromMs, toMs } = lookbackWindow(pattern, back, now);
+          const { fromMs, toMs } = lookbackWindow(pattern, back, { nowMs: now, sinceMs: now });
           const paths = partitionsBetween(pattern, fromMs, toMs);
           const inside = Math.min(toMs - 1, fromMs + Math.floor(share * (toMs - fromMs)));
           const key = `${partitionPath(pattern, inside)}/file.csv`;

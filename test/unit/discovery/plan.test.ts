@@ -33,6 +33,8 @@ interface Asked extends Partial<Omit<RunInput, "listing">> {
   readonly cursor?: Partial<CursorRecord>;
   readonly segments?: readonly SeenSegment[];
   readonly prefixes?: readonly string[];
+  /** Absent: as asked for. */
+  readonly configured?: Listing;
 }
 
 const clock = new ManualClock(NOW);
@@ -44,10 +46,12 @@ const timer = {
 };
 
 function plan(bucket: SortedBucket, asked: Asked = {}, store = new MemoryObjectStore(clock)): Promise<RunPlan> {
-  const { cursor, segments, prefixes = ["in/"], ...given } = asked;
+  const { cursor, segments, prefixes = ["in/"], configured: _own, ...given } = asked;
   const ingestions = ingestionsOf(...prefixes);
-  const [ingestion] = ingestions;
-  if (ingestion === undefined) throw new Error("no ingestion");
+  const [first] = ingestions;
+  if (first === undefined) throw new Error("no ingestion");
+  const { configured = given.listing ?? first.discovery.listing } = asked;
+  const ingestion = { ...first, discovery: { ...first.discovery, listing: configured } };
   const input: RunInput = {
     ingestion: ingestion.id,
     listing: { strategy: "full" },
@@ -226,16 +230,17 @@ describe("partitioned", () => {
   const folder = (day: string) => `in/${day.replaceAll("-", "/")}/`;
   const threeYears = days(1095).flatMap((day) => numbered(folder(day), 30));
 
-  test("seven days of three years cost at most a request for each day and a constant", async () => {
+  test("seven days of three years cost at most a request for each day, and for each folder of days", async () => {
     const bucket = new SortedBucket(threeYears);
-    const { shards, listRequests, partitions } = await plan(bucket, { listing: daily });
-    expect(listRequests).toBeLessThanOrEqual(3);
+    const { shards, listRequests, partitioned } = await plan(bucket, { listing: daily });
+    expect(listRequests).toBe(1 + 4 + 37);
+    bucket.requests.length = 0;
     expect(shards).toHaveLength(1);
     const found = await listed(bucket, shards);
     expect(found).toEqual(days(8).flatMap((day) => numbered(folder(day), 30)));
-    expect(bucket.requests.length).toBeLessThanOrEqual(9 + 3);
-    expect(partitions).toContain("in/2025/");
-    expect(partitions).toContain("in/2026/02/11/");
+    expect(bucket.requests.length).toBeLessThanOrEqual(9);
+    expect(partitioned?.folders).toContain("in/2025/");
+    expect(partitioned?.folders).toContain("in/2026/02/11/");
   });
 
   test("hours are listed by the day, and a window without any file costs a request for each day", async () => {
@@ -262,13 +267,34 @@ describe("partitioned", () => {
     expect(shards).toHaveLength(4);
   });
 
+  test("a window begins at the look-back before the last run, however long ago that was", async () => {
+    const bucket = new SortedBucket(threeYears);
+    const seen = { pattern: "%Y/%m/%d", lookedInto: [], folders: [] };
+    const found = async (cursor: Partial<CursorRecord>) =>
+      new Set(
+        (await listed(bucket, (await plan(bucket, { listing: daily, cursor })).shards)).map((key) => key.slice(3, 13)),
+      );
+    const ago = (count: number) => NOW - count * DAY_MS;
+    expect((await found({ partitioned: { ...seen, listedFromMs: ago(30) } })).size).toBe(38);
+    expect((await found({ partitioned: { ...seen, listedFromMs: ago(30) }, listedFromMs: ago(90) })).size).toBe(38);
+    // The first of its pattern goes by the last listing of all.
+    expect((await found({ listedFromMs: ago(20) })).size).toBe(28);
+    expect((await found({ partitioned: { ...seen, pattern: "%Y", listedFromMs: ago(30) } })).size).toBe(8);
+  });
+
   test("dates of the input replace the look-back, and nobody looks elsewhere", async () => {
     const bucket = new SortedBucket(threeYears);
     const window = { fromMs: Date.parse("2024-02-28T00:00Z"), toMs: Date.parse("2024-03-01T00:00Z") };
-    const { shards, listRequests, partitions } = await plan(bucket, { listing: daily, window });
+    const { shards, listRequests, partitioned } = await plan(bucket, { listing: daily, window });
     const found = await listed(bucket, shards);
     expect(new Set(found.map((key) => key.slice(3, 13)))).toEqual(new Set(["2024/02/28", "2024/02/29"]));
-    expect([listRequests, partitions]).toEqual([0, undefined]);
+    expect([listRequests, partitioned]).toEqual([0, undefined]);
+  });
+
+  test("by another pattern than the configured one nobody looks elsewhere", async () => {
+    const configured: Listing = { ...daily, pattern: "dt=%Y-%m-%d" };
+    const { listRequests, partitioned } = await plan(new SortedBucket(threeYears), { listing: daily, configured });
+    expect([listRequests, partitioned]).toEqual([0, undefined]);
   });
 
   test("a part of the prefix outside the window leaves nothing to list", async () => {
@@ -277,39 +303,110 @@ describe("partitioned", () => {
   });
 
   describe("notices partitions outside the window", () => {
-    const known = async () => (await plan(new SortedBucket(threeYears), { listing: daily })).partitions ?? [];
+    const cursorOf = ({ partitioned }: RunPlan, listedFromMs = NOW): Partial<CursorRecord> =>
+      partitioned === undefined ? {} : { partitioned: { ...partitioned, listedFromMs } };
+    const known = async () => cursorOf(await plan(new SortedBucket(threeYears), { listing: daily }));
 
     test.each([
       ["a day late in a month of the window", "in/2026/02/11/", days(1095).filter((day) => day !== "2026-02-11")],
+      ["a day late in a month of another year", "in/2024/07/14/", days(1095).filter((day) => day !== "2024-07-14")],
+      ["a month late in another year", "in/2024/07/", days(1095).filter((day) => !day.startsWith("2024-07"))],
       ["a year nobody had", "in/2019/", days(1095)],
       ["a day to come", "in/2026/03/19/", days(1095)],
     ])("%s is reported and listed", async (_name, late, before) => {
       const earlier = new SortedBucket(before.flatMap((day) => numbered(folder(day), 2)));
-      const { partitions = [] } = await plan(earlier, { listing: daily });
-      const now = new SortedBucket([...earlier.objects, `${late}${late.length < 10 ? "01/01/" : ""}a.csv`]);
-      const { shards, broken } = await plan(now, { listing: daily, cursor: { partitions } });
+      const cursor = cursorOf(await plan(earlier, { listing: daily }));
+      const now = new SortedBucket([...earlier.objects, `${late}${"01/01/".slice(0, 14 - late.length)}a.csv`]);
+      const { shards, broken } = await plan(now, { listing: daily, cursor });
       expect(broken).toEqual({ partition_outside_window: { count: 1, examples: [late] } });
       expect((await listed(now, shards)).filter((key) => key.startsWith(late))).toHaveLength(1);
     });
 
     test("the first run reports none, nor does one that finds the same", async () => {
       expect((await plan(new SortedBucket(threeYears), { listing: daily })).broken).toEqual({});
-      const again = await plan(new SortedBucket(threeYears), { listing: daily, cursor: { partitions: await known() } });
+      const again = await plan(new SortedBucket(threeYears), { listing: daily, cursor: await known() });
       expect(again.broken).toEqual({});
     });
 
-    test("a month nobody looked into before is no news", async () => {
-      const longer: Listing = { ...daily, lookbackMs: 40 * DAY_MS };
-      const { broken } = await plan(new SortedBucket(threeYears), {
-        listing: longer,
-        cursor: { partitions: await known() },
+    test("where nobody looked before nothing is news, nor by another pattern than before", async () => {
+      const { partitioned: all = { pattern: "", lookedInto: [], folders: [], listedFromMs: 0 } } = await known();
+      const lookedInto = all.lookedInto.filter((folder) => !folder.startsWith("in/2024/"));
+      const folders = all.folders.filter((folder) => !/^in\/2024\/./.test(folder));
+      const asked = { listing: daily, cursor: { partitioned: { ...all, lookedInto, folders } } };
+      expect((await plan(new SortedBucket(threeYears), asked)).broken).toEqual({});
+      const other: Listing = { ...daily, pattern: "%Y/%m" };
+      const none = { partitioned: { pattern: "%Y/%m/%d", lookedInto: ["in/"], folders: [], listedFromMs: NOW } };
+      expect((await plan(new SortedBucket(threeYears), { listing: other, cursor: none })).broken).toEqual({});
+    });
+
+    test("the very first partition of a folder that was seen empty is news", async () => {
+      const cursor = cursorOf(await plan(new SortedBucket(["in/readme"]), { listing: daily }));
+      const now = new SortedBucket(["in/2019/01/01/a", "in/readme"]);
+      const { shards, broken } = await plan(now, { listing: daily, cursor });
+      expect(broken.partition_outside_window?.examples).toEqual(["in/2019/"]);
+      expect(await listed(now, shards)).toEqual(["in/2019/01/01/a"]);
+    });
+
+    test("what came with a new folder of the window is listed with it", async () => {
+      const cursor = cursorOf(await plan(new SortedBucket(["in/2025/12/31/a"]), { listing: daily }));
+      const now = new SortedBucket(["in/2025/12/31/a", "in/2026/01/02/late", "in/2026/03/01/a"]);
+      expect(await listed(now, (await plan(now, { listing: daily, cursor })).shards)).toEqual([
+        "in/2026/01/02/late",
+        "in/2026/03/01/a",
+      ]);
+    });
+
+    test("beside thousands of files that are in no partition", async () => {
+      const loose = [...numbered("in/1-", 2500), ...numbered("in/2026/03/_tmp-", 3500)];
+      const cursor = cursorOf(await plan(new SortedBucket([...loose, ...threeYears]), { listing: daily }));
+      const now = new SortedBucket([...loose, ...threeYears, "in/2026/03/19/a"]);
+      expect((await plan(now, { listing: daily, cursor })).broken).toEqual({
+        partition_outside_window: { count: 1, examples: ["in/2026/03/19/"] },
       });
-      expect(broken).toEqual({});
+    });
+
+    test("in a flat folder of more than five pages", async () => {
+      const hourly: Listing = { strategy: "partitioned", pattern: "h=%Y-%m-%d-%H", lookbackMs: DAY_MS };
+      const name = (n: number) => `in/h=${new Date(NOW - n * HOUR_MS).toISOString().slice(0, 13).replace("T", "-")}/`;
+      const keys = Array.from({ length: 7000 }, (_, n) => `${name(n + 1)}a`).filter((key) => key !== `${name(40)}a`);
+      const cursor = cursorOf(await plan(new SortedBucket(keys), { listing: hourly }));
+      const { broken } = await plan(new SortedBucket([...keys, `${name(40)}a`]), { listing: hourly, cursor });
+      expect(broken).toEqual({ partition_outside_window: { count: 1, examples: [name(40)] } });
+    });
+
+    test("in as many folders as there are requests for, the newest first", async () => {
+      const hourly: Listing = { ...daily, pattern: "%Y/%m/%d/%H" };
+      const bucket = new SortedBucket(days(400).map((day) => `${folder(day)}10/a`));
+      const { listRequests, partitioned, broken } = await plan(bucket, { listing: hourly });
+      expect([listRequests, broken]).toEqual([64, {}]);
+      expect(partitioned?.lookedInto.slice(0, 5)).toEqual([
+        "in/",
+        "in/2026/",
+        "in/2026/03/",
+        "in/2026/03/02/",
+        "in/2026/03/01/",
+      ]);
+      expect(partitioned?.lookedInto).toContain("in/2026/01/10/");
+    });
+
+    test("or says where it cannot see them, and takes nothing there for new later", async () => {
+      const crowded = [...threeYears, ...numbered("in/2026/03/a", 70_000)];
+      const first = await plan(new SortedBucket(crowded), { listing: daily });
+      expect(first.broken).toEqual({ partitions_unseen: { count: 1, examples: ["in/2026/03/"] } });
+      expect(first.partitioned?.lookedInto).not.toContain("in/2026/03/");
+      const later = await plan(new SortedBucket(threeYears), { listing: daily, cursor: cursorOf(first) });
+      expect(later.broken).toEqual({});
+    });
+
+    test("not where files themselves are the partitions: that costs a request for each folder of them", async () => {
+      const listing: Listing = { ...daily, pattern: "%Y/%m/%d-" };
+      const bucket = new SortedBucket([...numbered("in/2026/02/11-", 3000), ...numbered("in/2026/03/01-", 3000)]);
+      expect(await plan(bucket, { listing })).toMatchObject({ listRequests: 4, broken: {} });
     });
 
     test("folders that are no partitions are none of its business", async () => {
       const bucket = new SortedBucket([...threeYears, "in/_tmp/a", "in/2026/02/30/a"]);
-      expect((await plan(bucket, { listing: daily, cursor: { partitions: await known() } })).broken).toEqual({});
+      expect((await plan(bucket, { listing: daily, cursor: await known() })).broken).toEqual({});
     });
 
     test("also where the prefix ends within a name", async () => {
@@ -317,8 +414,8 @@ describe("partitioned", () => {
       const bucket = (extra: readonly string[]) =>
         new SortedBucket([...days(100).map((day) => `logs/app-${day}/a`), ...extra]);
       const prefixes = ["logs/app-"];
-      const { partitions = [] } = await plan(bucket([]), { listing, prefixes });
-      const { broken } = await plan(bucket(["logs/app-2024-01-01/a"]), { listing, prefixes, cursor: { partitions } });
+      const cursor = cursorOf(await plan(bucket([]), { listing, prefixes }));
+      const { broken } = await plan(bucket(["logs/app-2024-01-01/a"]), { listing, prefixes, cursor });
       expect(broken.partition_outside_window?.examples).toEqual(["logs/app-2024-01-01/"]);
     });
   });

@@ -29,6 +29,7 @@ import {
   readRun,
   runsPartition,
 } from "../../../lambdas/core/discovery/run-records.ts";
+import { NO_INDEX, readSeenIndex } from "../../../lambdas/core/discovery/seen-index.ts";
 import { type IngestionId, objectUri } from "../../../lambdas/core/ids.ts";
 import { decidedRevision, type FileRecord, fileItem } from "../../../lambdas/core/records.ts";
 import { ManualClock } from "../../fakes/manual-clock.ts";
@@ -50,6 +51,8 @@ export class RunHarness {
   readonly sink = new MemoryEventSink();
   readonly lister: MemoryLister;
   ingestion: Ingestion;
+  /** Besides it. */
+  others: readonly Ingestion[] = [];
   readonly limits: RunLimits;
 
   constructor(discovery: Partial<Ingestion["discovery"]> = {}, limits: Partial<RunLimits> = {}) {
@@ -67,7 +70,7 @@ export class RunHarness {
       landing: [{ bucket: BUCKET, existing: false }],
       warehouse: { bucket: "warehouse", prefix: "tables", existing: false },
       commit: { intervalSeconds: 30 },
-      ingestions: [this.ingestion],
+      ingestions: [this.ingestion, ...this.others],
     };
     return { ports, settings: SETTINGS, config, limits: this.limits };
   }
@@ -153,6 +156,13 @@ export class RunHarness {
   async cursor() {
     const item = await this.ledger.read(cursorKey(ORDERS));
     return item && readCursor(item);
+  }
+
+  /** Of the manifest of confirmed files: those that stand in it twice count twice. */
+  async seenEntries(): Promise<number> {
+    const seen = (await this.cursor())?.seen;
+    const { segments } = seen === undefined ? NO_INDEX : await readSeenIndex(this.store, seen);
+    return segments.reduce((sum, { entries }) => sum + entries, 0);
   }
 
   async record(runId: string) {

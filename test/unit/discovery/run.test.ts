@@ -1,5 +1,7 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { resetCheckpoint } from "../../../cli/runs.ts";
+import { sourceOf } from "../../../lambdas/core/discovery/cursor.ts";
 import { listShard, openShard, type ShardTask } from "../../../lambdas/core/discovery/list-shard.ts";
 import { putRound } from "../../../lambdas/core/discovery/rounds.ts";
 import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
@@ -7,7 +9,7 @@ import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { EventSink, ListedObject } from "../../../lambdas/core/ports.ts";
 import { SequenceLister } from "../../fakes/memory-lister.ts";
 import { INVENTORY_LOCATION, writeInventory } from "../../simulation/discovery/inventory-report.ts";
-import { override } from "../core/harness.ts";
+import { BUCKET, ingestionOf, override } from "../core/harness.ts";
 import { losing, ORDERS, RunHarness } from "./run-harness.ts";
 
 const lost = () => new MoraineError("UnknownOutcome", "response lost");
@@ -123,6 +125,163 @@ describe("a run", () => {
     expect((await world.cursor())?.lexical).toBeUndefined();
     await world.run("three", { strategy: "full" });
     expect((await world.cursor())?.listedFromMs).toBeDefined();
+  });
+});
+
+describe("a cursor", () => {
+  test("is not moved by a run whose ingestion takes other files by now", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    const { source } = world.ingestion;
+    world.ingestion = { ...world.ingestion, source: { ...source, include: ["*9"] } };
+    await world.fill(40);
+    const run = await world.begin("one");
+    const round = await planRound(world.context(), run);
+    await world.listAll(run, round);
+    world.ingestion = { ...world.ingestion, source };
+    expect(await world.complete(run)).toMatchObject({ new: 4 });
+    expect(await world.cursor()).toBeUndefined();
+    await world.loadSent();
+    expect(await world.run("two")).toMatchObject({ total: 40, new: 36 });
+  });
+
+  test("means nothing once an ingestion that took some of the files is gone", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    await world.fill(20);
+    await world.put("orders/0000-eu/1");
+    world.others = [ingestionOf("eu", { source: { ...world.ingestion.source, prefix: "orders/0000-eu/" } })];
+    expect((await world.run("one")).new).toBe(20);
+    await world.loadSent();
+    world.others = [];
+    expect(await world.run("two")).toMatchObject({ total: 21, new: 1 });
+  });
+
+  test("speaks of what others of its bucket take, in whatever order they stand", () => {
+    const of = (id: string, prefix: string, include: readonly string[] = []) =>
+      ingestionOf(id, { source: { bucket: BUCKET, prefix, include, exclude: [] } });
+    const [own, eu, us] = [of("own", "in/"), of("eu", "in/eu/"), of("us", "in/us/", ["*.csv"])];
+    const alone = sourceOf(own, [own]);
+    expect(sourceOf(own, [us, own, eu])).toBe(sourceOf(own, [own, eu, us]));
+    expect(new Set([alone, sourceOf(own, [own, eu]), sourceOf(own, [own, eu, us])]).size).toBe(3);
+    // The first of two with one prefix takes what both would.
+    const same = of("same", "in/", ["*.json"]);
+    expect(sourceOf(own, [same, own])).not.toBe(alone);
+    const none = [own, same, of("wider", "i"), of("beside", "out/")];
+    expect(sourceOf(own, none)).toBe(alone);
+  });
+
+  test.each([{ sizeBytesMin: 1 }, { modifiedFrom: "2020-01-01" }, { exclude: ["*9"] }, { prefix: "orders/2026" }])(
+    "is not moved by a listing of partitions with %j",
+    async (scope) => {
+      const world = new RunHarness({
+        listing: { strategy: "partitioned", pattern: "%Y/%m/%d", lookbackMs: 86_400_000 },
+      });
+      await world.put("orders/2026/01/01/a");
+      await world.run("one", scope);
+      expect((await world.cursor())?.partitioned).toBeUndefined();
+      await world.run("two");
+      expect((await world.cursor())?.partitioned?.folders).toContain("orders/2026/");
+    },
+  );
+
+  test("that was forgotten during a run is not brought back by what the run left out because of it", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    await world.fill(40);
+    await world.run("one");
+    await world.loadSent();
+    const run = await world.begin("two");
+    await planRound(world.context(), run);
+    await resetCheckpoint(world.ledger, ORDERS);
+    await world.complete(run);
+    const { lexical, listedFromMs, partitioned, seen } = (await world.cursor()) ?? {};
+    expect([lexical, listedFromMs, partitioned, seen]).toEqual([undefined, undefined, undefined, undefined]);
+    expect(await world.run("three")).toMatchObject({ total: 40, ledgerReads: 40 });
+    expect(await world.cursor()).toMatchObject({ lexical: { last: "orders/0039" } });
+  });
+
+  test("that was forgotten during a listing of all is begun anew by it", async () => {
+    const world = new RunHarness();
+    await world.fill(10);
+    await world.run("one");
+    const run = await world.begin("two");
+    await planRound(world.context(), run);
+    await resetCheckpoint(world.ledger, ORDERS);
+    await world.complete(run);
+    expect(await world.cursor()).toMatchObject({ begunBy: "two", listedFromMs: run.startedAtMs });
+  });
+
+  test("that was forgotten ends what a failed run had listed by it: the next one starts from nothing", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    await world.fill(40);
+    await world.run("one");
+    await world.loadSent();
+    const run = await world.begin("two");
+    await planRound(world.context(), run);
+    await failRun(world.context(), run, "stopped");
+    await resetCheckpoint(world.ledger, ORDERS);
+    expect(await world.run("three")).toMatchObject({ total: 40, ledgerReads: 40 });
+  });
+});
+
+describe("an inventory", () => {
+  const listing = { strategy: "inventory", location: INVENTORY_LOCATION, ageMaxMs: 86_400_000 } as const;
+
+  test("of which a part was asked for counts as read by nobody", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(10);
+    await writeInventory(world.store, world.clock.now(), 0);
+    expect(await world.run("one", { prefix: "orders/000" })).toMatchObject({ new: 10, broken: {} });
+    expect(await world.run("two", { sizeBytesMin: 1 })).toMatchObject({ broken: {} });
+    expect((await world.cursor())?.inventoryAtMs).toBeUndefined();
+    await world.run("three");
+    expect((await world.cursor())?.inventoryAtMs).toBe(world.clock.now());
+    expect((await world.run("four")).broken.stale_inventory?.count).toBe(1);
+  });
+
+  test("is a whole listing as of when it was made: files that no event brings are missed from then on", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(10);
+    const madeAtMs = world.clock.now();
+    await writeInventory(world.store, madeAtMs, 0);
+    world.clock.advance(world.limits.eventGraceMs);
+    expect((await world.run("one")).broken).toEqual({});
+    expect((await world.cursor())?.listedFromMs).toBe(madeAtMs);
+    await world.loadSent();
+    await world.fill(1, 10);
+    await writeInventory(world.store, world.clock.now(), 1);
+    world.clock.advance(world.limits.eventGraceMs + 1);
+    expect((await world.run("two")).broken.missed_by_events?.examples).toEqual(["orders/0010"]);
+    // An older one proves nothing new.
+    const { listedFromMs } = (await world.cursor()) ?? {};
+    await world.run("three", { strategy: "full" });
+    await world.run("four");
+    expect((await world.cursor())?.listedFromMs).toBeGreaterThan(listedFromMs ?? 0);
+  });
+
+  test("read again and again leaves one set of confirmed files", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(60);
+    await writeInventory(world.store, world.clock.now(), 0);
+    await world.run("one");
+    await world.loadSent();
+    for (const name of ["two", "three", "four"]) {
+      const report = await world.run(name);
+      expect(report).toMatchObject({ known: 60, ledgerReads: name === "two" ? 60 : 0 });
+      expect(await world.seenEntries()).toBe(60);
+    }
+  });
+
+  test("of a part of the bucket leaves alone what was confirmed of the rest", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(20);
+    await writeInventory(world.store, world.clock.now(), 0);
+    await world.fill(20, 20);
+    await world.run("one", { strategy: "full" });
+    await world.loadSent();
+    await world.run("two", { strategy: "full", prefix: "orders/000" });
+    await world.run("three", { strategy: "full", prefix: "orders/003" });
+    await world.run("four");
+    await world.run("five");
+    expect(await world.seenEntries()).toBe(30);
   });
 });
 
