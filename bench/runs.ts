@@ -97,7 +97,9 @@ class Bench {
 
   /** All of one run, its shards by the functions that the state machine would start: here they share one process. */
   async run(name: string, input: object): Promise<Measured> {
-    const { source, ...rest } = ingestionOf("orders");
+    const { source, discovery, ...rest } = ingestionOf("orders");
+    const inventory = { strategy: "inventory", location: INVENTORY, ageMaxMs: 3_600_000 } as const;
+    const schedules = [{ listing: inventory, everySeconds: 86_400 }];
     const context: RunContext = {
       ports: { ...this.#ports, events: new MemoryEventSink() },
       settings: SETTINGS,
@@ -105,7 +107,9 @@ class Bench {
         landing: [{ bucket: BUCKET, existing: false }],
         warehouse: { bucket: "warehouse", prefix: "tables", existing: false },
         commit: { intervalSeconds: 30 },
-        ingestions: [{ ...rest, source: { ...source, bucket: BUCKET, prefix: "" } }],
+        ingestions: [
+          { ...rest, source: { ...source, bucket: BUCKET, prefix: "" }, discovery: { ...discovery, schedules } },
+        ],
       },
     };
     const asked = { ingestion: "orders", concurrency: Number(values.concurrency), ...input };
@@ -183,7 +187,7 @@ for (const keys of values.keys.split(",").map(Number)) {
     bench.ledger.filesAreLoaded = true;
     await measure("all loaded, and the ledger asked for each", {});
     await measure("all loaded and seen", {});
-    await measure("the same from an inventory", { strategy: "inventory", inventory: INVENTORY });
+    await measure("the same from an inventory", { strategy: "inventory" });
   } finally {
     server.process.kill();
   }
