@@ -54,7 +54,7 @@ export async function watchRun(watched: Watched, runId: string, execution?: stri
     let state = arn === undefined ? undefined : await operator.execution(arn);
     const joined = joinedRun(state);
     if (joined !== undefined && joined !== id) {
-      terminal.writeError(`run ${joined} of ${ingestion} lists the same already: watching it\n`);
+      terminal.writeError(`run ${joined} of ${ingestion} listed the same: its report is this one's\n`);
       id = joined;
       arn = state = undefined;
     }
@@ -62,8 +62,10 @@ export async function watchRun(watched: Watched, runId: string, execution?: stri
     failIfDead(state, run, id);
     arn ??= run?.execution;
     if (run === undefined && !watched.dryRun) awaited = await showAwaited(watched, id, awaited);
-    const progress = run && (await readProgress(operator.ledger, run, terminal.now()));
-    if (progress !== undefined && progress.run.status !== "RUNNING") {
+    // Until it has begun, how far the one is that it waits for.
+    const shown = run ?? (awaited === undefined ? undefined : await findRun(operator.ledger, [ingestion], awaited));
+    const progress = shown && (await readProgress(operator.ledger, shown, terminal.now()));
+    if (progress !== undefined && progress.run === run && run.status !== "RUNNING") {
       if (!watched.silent && terminal.rewrites) terminal.writeError("\r\u001b[2K");
       return progress;
     }
@@ -86,7 +88,7 @@ async function showAwaited(
   const holder = await activeRun(operator, ingestion);
   if (holder === undefined || holder === runId || holder === before) return before;
   terminal.writeError(
-    `run ${holder} of ${ingestion} is under way: waiting for its end, or joining it if it lists the same\n`,
+    `run ${holder} of ${ingestion} is under way: waiting for its end, which is this one's if it lists the same\n`,
   );
   return holder;
 }

@@ -1,8 +1,8 @@
 // The state machine of a run, in JSONata:
 //
 //   Begin -> Plan -> ListShards (Distributed Map) -> Gather -> ListShards … | Finish       a plan without shards: Finish at once
-//     ├ joined: ends with the run that is under way         any error after Begin: GiveUp, which frees the ingestion
-//     └ busy: Wait, and Begin again
+//     ├ busy: Wait, and Begin again                         any error after Begin: GiveUp, which frees the ingestion
+//     └ joined: the run that was waited for listed the same, and succeeded
 //
 // Every step is the discover function with another `op` (lambdas/discover/handler.ts). Listing functions that die are retried;
 // what they still leave undone, Gather puts into the next round, so the map tolerates every failure.
@@ -53,8 +53,8 @@ export function backfillMachine(
   const execution = { name: "{% $states.context.Execution.Name %}", arn: "{% $states.context.Execution.Id %}" };
   const begin = step(
     "Begin",
-    // Not the state's own input: after waiting that is what the last Begin answered.
-    { op: "begin", input: "{% $states.context.Execution.Input %}", execution },
+    // After waiting the state's own input is what the last Begin answered.
+    { op: "begin", input: "{% $states.context.Execution.Input %}", before: "{% $states.input %}", execution },
     { assign: { run: "{% $states.result.Payload.run %}", functionsMax: "{% $states.result.Payload.functionsMax %}" } },
   );
   const plan = step("Plan", { op: "plan", run: RUN }, { assign: { round: RESULT } });

@@ -10,6 +10,7 @@ import { SystemTimer } from "../adapters/system.ts";
 import { listShard, openShard, type ShardTask } from "../core/discovery/list-shard.ts";
 import type { RunReport } from "../core/discovery/model.ts";
 import {
+  type Begun,
   beginRun,
   failRun,
   finishRun,
@@ -20,11 +21,14 @@ import {
 } from "../core/discovery/run.ts";
 import { ENV, LIMITS } from "../core/environment.ts";
 import { isKind, MoraineError } from "../core/errors.ts";
+import { isRecord } from "../core/json-shape.ts";
 
 export type Step =
   | {
       readonly op: "begin";
       readonly input: unknown;
+      /** What the last begin of this execution answered; the first time its input. */
+      readonly before: unknown;
       readonly execution: { readonly name: string; readonly arn: string };
     }
   | { readonly op: "plan"; readonly run: RunHandle }
@@ -67,7 +71,7 @@ export async function handler(step: Step, invocation: Context): Promise<unknown>
 async function carryOut(step: Step, deadlineMs: number): Promise<object> {
   switch (step.op) {
     case "begin":
-      return { functionsMax: 1, ...(await beginRun(context, step.input, step.execution)) };
+      return { functionsMax: 1, ...(await beginRun(context, step.input, step.execution, begunBefore(step.before))) };
     case "plan":
       return planRound(context, step.run);
     case "list":
@@ -80,6 +84,11 @@ async function carryOut(step: Step, deadlineMs: number): Promise<object> {
       await failRun(context, step.run, messageOf(step.error));
       return {};
   }
+}
+
+/** The input of a run has no such field: its reader refuses it first. */
+function begunBefore(before: unknown): Begun | undefined {
+  return isRecord(before) && typeof before["kind"] === "string" ? (before as unknown as Begun) : undefined;
 }
 
 /** A shard whose run is over, or that others took on, is no failure: nothing is left to do for this function. */

@@ -68,7 +68,8 @@ test("an execution that finds another run under way waits, and begins again with
   const { Choices } = state("AlreadyUnderWay") as unknown as { Choices: { Condition: string; Next: string }[] };
   const busy = Choices.find(({ Condition }) => Condition.includes('"busy"'));
   expect(state(busy?.Next ?? "")).toMatchObject({ Type: "Wait", Next: "Begin" });
-  expect(JSON.stringify(state("Begin"))).toContain('"input":"{% $states.context.Execution.Input %}"');
+  const payload = '"input":"{% $states.context.Execution.Input %}","before":"{% $states.input %}"';
+  expect(JSON.stringify(state("Begin"))).toContain(payload);
 });
 
 test("every step after the beginning gives the ingestion free when it fails", () => {

@@ -60,24 +60,31 @@ export interface RoundHandle {
 
 export type Begun =
   | { readonly kind: "begun"; readonly run: RunHandle; readonly functionsMax: number }
-  /** A run that asks the same is under way: this execution ends here, and that one's report is the answer. */
-  | { readonly kind: "joined"; readonly run: RunHandle }
-  /** A run that asks something else is under way: nothing has begun, and the execution begins again when some time has passed. */
-  | { readonly kind: "busy"; readonly run: RunHandle };
+  /** Another run is under way: nothing has begun, and the execution begins again when some time has passed. `same`: it lists the same. */
+  | { readonly kind: "busy"; readonly run: RunHandle; readonly same: boolean }
+  /** The run that was waited for listed the same, and succeeded: its report is the answer. */
+  | { readonly kind: "joined"; readonly run: RunHandle };
 
 export type Gathered = { readonly kind: "more"; readonly round: RoundHandle } | { readonly kind: "done" };
 
-/** `input`: the state machine's, not validated yet (run-input.ts). Throws Invalid naming the field and the remedy. */
+/**
+ * `input`: the state machine's, not validated yet (run-input.ts). `before`: what this execution's last begin came to, when it waited.
+ * Throws Invalid naming the field and the remedy.
+ */
 export async function beginRun(
   context: RunContext,
   input: unknown,
   execution: { readonly name: string; readonly arn: string },
+  before?: Begun,
 ): Promise<Begun> {
   const { input: wanted, fresh } = readRunInput(context.config, input);
   const { ports } = context;
   const limits = limitsOf(context);
   const ingestion = ingestionOf(context, wanted.ingestion);
   const source = sourceOf(ingestion, context.config.ingestions);
+  if (before?.kind === "busy" && before.same && (await hasSucceeded(context, before.run))) {
+    return { kind: "joined", run: before.run };
+  }
   const start: RunHandle = { runId: execution.name, ingestion: wanted.ingestion, startedAtMs: ports.clock.now() };
   const holder = wanted.dryRun ? start : await takeActive(ports, limits.leaseMs, start);
   if (holder.runId !== start.runId) return meetHolder(context, holder, { input: wanted, source, fresh });
@@ -110,8 +117,14 @@ async function meetHolder(
 ): Promise<Begun> {
   const item = await ports.ledger.read(runKey(holder.ingestion, holder.startedAtMs, holder.runId));
   const run = item && readRun(item);
-  const answers = run?.status === "RUNNING" && asksTheSame(run, asked) && !(asked.fresh && run.resumes !== undefined);
-  return { kind: answers ? "joined" : "busy", run: holder };
+  const same = run?.status === "RUNNING" && asksTheSame(run, asked) && !(asked.fresh && run.resumes !== undefined);
+  return { kind: "busy", run: holder, same };
+}
+
+/** One that failed, or was stopped and is dead, answers nobody: whoever waited for it lists. */
+async function hasSucceeded({ ports }: RunContext, run: RunHandle): Promise<boolean> {
+  const item = await ports.ledger.read(runKey(run.ingestion, run.startedAtMs, run.runId));
+  return item !== undefined && readRun(item).status === "SUCCEEDED";
 }
 
 /**

@@ -7,6 +7,7 @@ import type { ShardTask } from "../../../lambdas/core/discovery/list-shard.ts";
 import { listShard, openShard } from "../../../lambdas/core/discovery/list-shard.ts";
 import type { RunReport } from "../../../lambdas/core/discovery/model.ts";
 import {
+  type Begun,
   beginRun,
   failRun,
   finishRun,
@@ -50,10 +51,11 @@ class Stopped extends Error {}
 
 export async function execute(host: MachineHost, name: string, input: object): Promise<Ended> {
   const execution = { name, arn: `arn:${name}` };
-  const begin = () => step(host, `${name} begin`, (context) => beginRun(context, input, execution));
+  const begin = (before?: Begun) =>
+    step(host, `${name} begin`, (context) => beginRun(context, input, execution, before));
   try {
     let begun = await begin();
-    for (; begun.kind === "busy"; begun = await begin()) {
+    for (; begun.kind === "busy"; begun = await begin(begun)) {
       host.waited();
       await host.world.sleep(BUSY_WAIT_MS);
     }

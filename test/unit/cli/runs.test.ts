@@ -128,7 +128,7 @@ describe("watching a run", () => {
     const joining = { ...machineOf(harness), startExecution: async () => "arn:one", execution, sleep };
     const { code, out, err } = await run(joining, "backfill", "orders");
     expect([code, out.split("\n")[0]]).toEqual([0, "other"]);
-    expect(err).toContain("run other of orders lists the same already");
+    expect(err).toContain("run other of orders listed the same: its report is this one's");
   });
 
   test.each([["--watch"], ["--fresh"]])(

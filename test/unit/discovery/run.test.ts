@@ -4,7 +4,14 @@ import { resetCheckpoint } from "../../../cli/runs.ts";
 import { sourceOf } from "../../../lambdas/core/discovery/cursor.ts";
 import { listShard, openShard, type ShardTask } from "../../../lambdas/core/discovery/list-shard.ts";
 import { putRound } from "../../../lambdas/core/discovery/rounds.ts";
-import { beginRun, failRun, finishRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
+import {
+  type Begun,
+  beginRun,
+  failRun,
+  finishRun,
+  gatherRound,
+  planRound,
+} from "../../../lambdas/core/discovery/run.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { EventSink, ListedObject } from "../../../lambdas/core/ports.ts";
 import { SequenceLister } from "../../fakes/memory-lister.ts";
@@ -352,25 +359,44 @@ describe("a step that is repeated", () => {
 });
 
 describe("two runs of one ingestion", () => {
-  test("do not list at once: the second joins the first if it asks the same", async () => {
+  test("do not list at once: the second waits, and joins the first if it asked the same and succeeded", async () => {
     const world = new RunHarness();
     const first = await world.begin("one");
-    const second = await beginRun(world.context(), { ingestion: "orders" }, execution("two"));
-    expect(second).toEqual({ kind: "joined", run: first });
+    const second = (before?: Begun) => beginRun(world.context(), { ingestion: "orders" }, execution("two"), before);
+    const waits = await second();
+    expect(waits).toEqual({ kind: "busy", run: first, same: true });
+    expect(await second(waits)).toEqual(waits);
     await world.complete(first);
-    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("begun");
+    expect(await second(waits)).toEqual({ kind: "joined", run: first });
+    expect((await second()).kind).toBe("begun");
+  });
+
+  test("of which the first is stopped without a word: the second that asks the same lists when its lease has run out", async () => {
+    const world = new RunHarness();
+    await world.fill(10);
+    const first = await world.begin("one");
+    const second = (before?: Begun) => beginRun(world.context(), { ingestion: "orders" }, execution("two"), before);
+    const waits = await second();
+    expect(waits).toEqual({ kind: "busy", run: first, same: true });
+    world.clock.advance(world.limits.leaseMs + 1);
+    const begun = await second(waits);
+    if (begun.kind !== "begun") throw new Error(`it did not begin: ${begun.kind}`);
+    expect(await world.complete(begun.run)).toMatchObject({ total: 10, new: 10 });
+    expect(await world.record("one")).toMatchObject({ status: "FAILED" });
   });
 
   test("of which the second asks something else is not joined: it begins when the first is over", async () => {
     const world = new RunHarness();
     await world.fill(10);
     const first = await world.begin("one");
-    const other = () =>
-      beginRun(world.context(), { ingestion: "orders", strategy: "full", checkAll: true }, execution("two"));
-    expect(await other()).toEqual({ kind: "busy", run: first });
+    const asked = { ingestion: "orders", strategy: "full", checkAll: true };
+    const other = (before?: Begun) => beginRun(world.context(), asked, execution("two"), before);
+    const waits = { kind: "busy", run: first, same: false } as const;
+    expect(await other()).toEqual(waits);
     world.clock.advance(60_000);
-    expect(await other()).toEqual({ kind: "busy", run: first });
+    expect(await other(waits)).toEqual(waits);
     await world.complete(first);
+    expect((await other(waits)).kind).toBe("begun");
     expect(await world.run("two", { checkAll: true })).toMatchObject({ total: 10 });
   });
 
@@ -382,8 +408,8 @@ describe("two runs of one ingestion", () => {
     world.clock.advance(1);
     await world.begin("two");
     const again = (input: object) => beginRun(world.context(), { ingestion: "orders", ...input }, execution("three"));
-    expect(await again({ fresh: true })).toMatchObject({ kind: "busy" });
-    expect(await again({})).toMatchObject({ kind: "joined" });
+    expect(await again({ fresh: true })).toMatchObject({ kind: "busy", same: false });
+    expect(await again({})).toMatchObject({ kind: "busy", same: true });
   });
 
   test("of which the first is not on record yet, or failed and did not say so, is not joined", async () => {
@@ -395,11 +421,11 @@ describe("two runs of one ingestion", () => {
       }),
     });
     await expect(world.begin("one", {}, stopped)).rejects.toMatchObject({ kind: "UnknownOutcome" });
-    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("busy");
+    expect(await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).toMatchObject({ same: false });
     const run = await world.begin("one");
     const held = world.context({ ledger: override(world.ledger, { remove: () => Promise.reject(lost()) }) });
     await expect(failRun(held, run, "stopped")).rejects.toMatchObject({ kind: "UnknownOutcome" });
-    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("busy");
+    expect(await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).toMatchObject({ same: false });
   });
 
   test("the one that waited starts when it gets the ingestion, and takes up what failed while it waited", async () => {
@@ -471,7 +497,7 @@ describe("two runs of one ingestion", () => {
     };
     const [task] = await world.tasks(round);
     await world.list(run, task as never, { context: world.context({ events }) });
-    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("joined");
+    expect((await beginRun(world.context(), { ingestion: "orders" }, execution("two"))).kind).toBe("busy");
     expect(await world.complete(run)).toMatchObject({ total: 30, new: 30 });
   });
 
