@@ -21,6 +21,8 @@ interface HttpAnswer {
 
 export class S3Lister implements BucketLister {
   readonly #client: S3Client;
+  /** Where a walk over empty pages was broken off, by what was asked: asked again, it goes on there. */
+  readonly #walks = new Map<string, { readonly token: string; readonly pages: number }>();
 
   /** `client`: without retries of its own, `createClients().listing`. */
   constructor(client: S3Client) {
@@ -43,6 +45,7 @@ export class S3Lister implements BucketLister {
       const failure = describeFailure(error);
       // Any 503 of S3 asks for fewer requests, whatever its name.
       const throttled = isThrottled(failure) || failure.status === 503;
+      if (!throttled) this.#walks.delete(JSON.stringify(request));
       const facts = throttled ? { bucket, prefix, throttled } : { bucket, prefix };
       throw toMoraineError(error, { action: "s3:ListBucket", effect: "read", facts });
     }
@@ -50,9 +53,12 @@ export class S3Lister implements BucketLister {
 
   /** Over many delete markers S3 answers pages that hold nothing and are not the last: those are read on here. */
   async #page(request: ListRequest, mayAskOn: MayAskOn): Promise<ListPage> {
-    let token: string | undefined;
-    for (let pages = 1; ; pages++) {
+    const asked = JSON.stringify(request);
+    let { token, pages }: { token?: string; pages: number } = this.#walks.get(asked) ?? { pages: 0 };
+    for (;;) {
       const { next, ...page } = readListXml(await this.#body(request, token));
+      pages++;
+      this.#walks.delete(asked);
       const wanted = withoutEarlier(page, request.after ?? "");
       if (!wanted.truncated || wanted.objects.length + wanted.folders.length > 0) return wanted;
       if (next === undefined) throw new ListXmlError("a truncated page has no token");
@@ -64,6 +70,7 @@ export class S3Lister implements BucketLister {
       }
       if (!mayAskOn()) throw new MoraineError("Unavailable", "time was up while s3 listed empty pages", facts);
       token = next;
+      this.#walks.set(asked, { token, pages });
     }
   }
 

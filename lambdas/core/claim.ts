@@ -12,7 +12,7 @@ import { type BatchId, objectUri, type Revision, type TableId, tableIdOf } from 
 import { writeItem } from "./ledger-writes.ts";
 import type { Clock, GetOutcome, Ledger, ObjectStore, Random } from "./ports.ts";
 import { claimRevision, decidedRevision, type FileRecord, fileItem, readFile } from "./records.ts";
-import { isLater, relateVersions } from "./versions.ts";
+import { isPutAgain, relateVersions } from "./versions.ts";
 
 export type ClaimOutcome =
   /** `previous`: the record as it was, when it told how an earlier version or attempt had ended. */
@@ -90,7 +90,7 @@ export function decideClaim(current: FileRecord, event: ObjectEvent, policy: Ove
   if (relation === "same") {
     if (current.status === "SKIPPED") return { kind: "take" };
     // A service that was away is no verdict on the file. And the same bytes put again on purpose are a wish to try again.
-    const again = event.version.sequencer !== current.version.sequencer && isLater(current.version, event.version);
+    const again = isPutAgain(current.version, event.version);
     const retry = current.status === "FAILED" && (again || current.error?.kind === "Unavailable");
     return retry ? { kind: "take" } : { kind: "known", why: "duplicate" };
   }

@@ -19,6 +19,12 @@ export function isLater(known: ObjectVersion, seen: ObjectVersion): boolean {
   return order === 0 ? wholeSecond(seen.timeMs) >= wholeSecond(known.timeMs) : order < 0;
 }
 
+/** Whether the same bytes were surely put once more after `known`: of listings, in another second. */
+export function isPutAgain(known: ObjectVersion, seen: ObjectVersion): boolean {
+  const order = orderOf(known, seen);
+  return order === 0 ? wholeSecond(seen.timeMs) > wholeSecond(known.timeMs) : order < 0;
+}
+
 /** 0: one has no sequencer (a listing), or both have the same: S3 never gives one key that, stores that imitate it may send a constant. */
 function orderOf(known: ObjectVersion, seen: ObjectVersion): number {
   if (known.sequencer === undefined || seen.sequencer === undefined) return 0;

@@ -224,6 +224,30 @@ describe("pages that hold nothing, and none of them the last", () => {
   });
 });
 
+test("a walk over empty pages that S3 throttles goes on where it was broken off", async () => {
+  const head = { Name: "b", Prefix: "", KeyCount: 0, MaxKeys: 1000 };
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const token = new URL(request.url ?? "", "http://s3").searchParams.get("continuation-token") ?? "";
+    asked.push(token);
+    if (asked.length === 3) response.writeHead(503).end(renderXml("Error", { Code: "SlowDown", Message: "slower" }));
+    else if (token === "xxx") response.end(renderXml("ListBucketResult", { ...head, IsTruncated: false }));
+    else
+      response.end(renderXml("ListBucketResult", { ...head, IsTruncated: true, NextContinuationToken: `${token}x` }));
+  }).listen(0, "127.0.0.1");
+  try {
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as AddressInfo;
+    const lister = new S3Lister(clientsOf(`http://127.0.0.1:${port}`).listing);
+    await expect(lister.page({ bucket: "b", prefix: "" })).rejects.toMatchObject({ context: { throttled: true } });
+    expect(await lister.page({ bucket: "b", prefix: "" })).toMatchObject({ objects: [], truncated: false });
+    await lister.page({ bucket: "b", prefix: "" });
+    expect(asked).toEqual(["", "x", "xx", "xx", "xxx", "", "x", "xx", "xxx"]);
+  } finally {
+    server.close();
+  }
+});
+
 test("a page that holds nothing and is not the last, as S3 gives over delete markers, is read on", async () => {
   const key = "behind-the-markers";
   const head = { Name: "b", Prefix: "", KeyCount: 0, MaxKeys: 1000 };

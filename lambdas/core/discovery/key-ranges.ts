@@ -1,5 +1,5 @@
 // Arithmetic of key ranges (after < k <= upTo, in UTF-8 byte order): what lies below a prefix, what is left without one.
-// There is no greatest key below a prefix; prefix + U+10FFFF stands for it, a code point that is assigned to no character for ever.
+// There is no greatest key below a prefix; the least key behind all of them, which is not one of them, stands for it.
 // Where a bound could lose a key rather than list one twice, the wider bound is taken.
 
 import { compareUtf8 } from "./key-order.ts";
@@ -12,12 +12,12 @@ export const ALL_KEYS: KeyRange = { after: "" };
 
 /** The keys that begin with the prefix. */
 export function rangeBelow(prefix: string): KeyRange {
-  return prefix === "" ? ALL_KEYS : { after: justBefore(prefix), upTo: prefix + LAST };
+  return prefix === "" ? ALL_KEYS : { after: justBefore(prefix), ...upToBehind(prefix) };
 }
 
 /** The keys that begin with `first`, with `last`, or lie between. */
 export function rangeFromTo(first: string, last: string): KeyRange {
-  return { after: justBefore(first), upTo: last + LAST };
+  return { after: justBefore(first), ...upToBehind(last) };
 }
 
 /** What may hold keys that begin with the prefix. A cursor may stand on any key, also on one behind U+10FFFF. */
@@ -67,6 +67,15 @@ function isBehind(key: string, { upTo }: KeyRange): boolean {
 function furtherEnd(a: KeyRange, b: KeyRange): { readonly upTo?: string } {
   if (a.upTo === undefined || b.upTo === undefined) return {};
   return { upTo: compareUtf8(a.upTo, b.upTo) > 0 ? a.upTo : b.upTo };
+}
+
+/** Without an end: nothing lies behind a prefix of nothing but U+10FFFF. */
+function upToBehind(prefix: string): { readonly upTo?: string } {
+  const points = [...prefix];
+  while (points.at(-1) === LAST) points.pop();
+  const last = points.pop()?.codePointAt(0);
+  if (last === undefined) return {};
+  return { upTo: points.join("") + String.fromCodePoint(last === 0xd7ff ? 0xe000 : last + 1) };
 }
 
 /** Before every key that begins with the prefix, behind nearly every other that comes before them. */

@@ -17,7 +17,7 @@ import type { RunContext, RunHandle } from "./run.ts";
 import { seenFolder } from "./run-finish.ts";
 import type { RunLimits } from "./run-limits.ts";
 import { readShard, shardKey } from "./run-records.ts";
-import { ingestionOf, limitsOf, readRunOf } from "./run-state.ts";
+import { ingestionOf, limitsOf, readRunOf, requireSource } from "./run-state.ts";
 import { SeenReader } from "./seen.ts";
 import { readSeenIndex } from "./seen-index.ts";
 import { type Passed, ShardProgress } from "./shard-progress.ts";
@@ -61,6 +61,7 @@ export async function openShard(context: RunContext, run: RunHandle, bounds: Sha
   const { ports, config } = context;
   const { record } = await readRunOf(ports, run);
   if (record.status !== "RUNNING") throw new MoraineError("Fenced", "the run is over", { runId: run.runId });
+  requireSource(context, record);
   const { input, assumptions, seen } = record;
   const ingestion = ingestionOf(context, run.ingestion);
   return {

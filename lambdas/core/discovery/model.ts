@@ -253,6 +253,13 @@ export interface SeenPartitions {
   readonly lookedInto: readonly string[];
   /** What lay in them: partitions, and folders of partitions. */
   readonly folders: readonly string[];
+  /** Those that came later than a run looked, with the time they were first seen: still written to, perhaps. */
+  readonly late?: readonly LateFolder[];
+}
+
+export interface LateFolder {
+  readonly folder: string;
+  readonly sinceMs: number;
 }
 
 /** What a run leaves for the next one of the same ingestion. */

@@ -30,8 +30,8 @@ export interface Window {
 }
 
 export interface Looked {
-  /** Prefixes that were not there when an earlier run looked: to be listed whole. */
-  readonly added: readonly string[];
+  /** Prefixes that were not there when an earlier run looked, since a look-back ago: to be listed whole. */
+  readonly late: readonly string[];
   /** All that were seen now. */
   readonly partitioned: SeenPartitions;
   readonly broken: BrokenAssumptions;
@@ -44,8 +44,16 @@ export function windowRanges({ pattern, prefix, fromMs, toMs }: Window): readonl
   return partitionRuns(pattern, fromMs, toMs).map(({ first, last }) => rangeFromTo(prefix + first, prefix + last));
 }
 
-/** `before`: what the run before saw. Where it did not look nothing tells new from old. */
-export async function lookForOthers(pager: Pager, window: Window, before?: SeenPartitions): Promise<Looked> {
+/**
+ * `before`: what the run before saw. Where it did not look nothing tells new from old. A partition that comes late is written for a
+ * while: it is listed by each run until a look-back has passed since it was first seen.
+ */
+export async function lookForOthers(
+  pager: Pager,
+  window: Window,
+  { nowMs, lookbackMs }: { readonly nowMs: number; readonly lookbackMs: number },
+  before?: SeenPartitions,
+): Promise<Looked> {
   const known = before?.pattern === window.pattern.text ? before : undefined;
   const [lookedInto, folders] = [new Set(known?.lookedInto), new Set(known?.folders)];
   const looks = await lookAround(pager, window);
@@ -53,12 +61,17 @@ export async function lookForOthers(pager: Pager, window: Window, before?: SeenP
   const added = looks
     .filter(({ parent }) => lookedInto.has(parent))
     .flatMap((look) => look.folders.filter((folder) => !folders.has(folder)));
+  const late = [
+    ...(known?.late ?? []).filter(({ sinceMs }) => nowMs - sinceMs <= lookbackMs),
+    ...added.filter((folder) => !isInside(window, folder)).map((folder) => ({ folder, sinceMs: nowMs })),
+  ];
   return {
-    added,
+    late: late.map(({ folder }) => folder),
     partitioned: {
       pattern: window.pattern.text,
       lookedInto: whole.map(({ parent }) => parent),
       folders: whole.flatMap((look) => look.folders),
+      ...(late.length === 0 ? {} : { late }),
     },
     broken: addBroken(
       brokenBy("partition_outside_window", outside(window, added)),
@@ -122,9 +135,18 @@ async function foldersBelow(
   return { folders, isWhole: false };
 }
 
-function outside({ pattern, prefix, fromMs, toMs }: Window, added: readonly string[]): readonly string[] {
-  const inWindow = partitionsBetween(pattern, fromMs, toMs).map((path) => prefix + path);
+function outside(window: Window, added: readonly string[]): readonly string[] {
+  const inWindow = pathsOf(window);
   return added.filter((folder) => !inWindow.some((path) => path.startsWith(folder) || folder.startsWith(path)));
+}
+
+/** Of one partition of the window: listed anyway. A folder above one may hold others too. */
+function isInside(window: Window, folder: string): boolean {
+  return pathsOf(window).some((path) => folder.startsWith(path));
+}
+
+function pathsOf({ pattern, prefix, fromMs, toMs }: Window): readonly string[] {
+  return partitionsBetween(pattern, fromMs, toMs).map((path) => prefix + path);
 }
 
 /** Folders of partitions that have more in them than there are requests for. */

@@ -80,8 +80,9 @@ async function planPartitions(
   const ranges = windowRanges(window);
   // Whoever names a window or a part of the prefix asks for that, not for news of the rest.
   if (input.window !== undefined || prefixOf(planning) !== prefix || !isOwn) return planKeys(planning, inOrder(ranges));
-  const { added, partitioned, broken } = await lookForOthers(pager, window, cursor?.partitioned);
-  const plan = await planKeys(planning, inOrder([...ranges, ...added.map(rangeBelow)]));
+  const since = { nowMs: planning.nowMs, lookbackMs: listing.lookbackMs };
+  const { late, partitioned, broken } = await lookForOthers(pager, window, since, cursor?.partitioned);
+  const plan = await planKeys(planning, inOrder([...ranges, ...late.map(rangeBelow)]));
   return { ...plan, broken: addBroken(plan.broken, broken), partitioned };
 }
 

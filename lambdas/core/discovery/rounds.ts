@@ -32,18 +32,20 @@ export function runFolder(settings: Settings, runId: string): string {
  */
 const RANGES_BYTES_MAX = 128_000;
 
-/** `shards`: the same at every call for this round. */
+/** What was put first stays: a call that comes late, perhaps of another version, must not replace what others work on. */
 export async function putRound(
-  { ports, settings }: RunContext,
-  { runId }: RunHandle,
+  context: RunContext,
+  run: RunHandle,
   round: number,
   shards: readonly Shard[],
 ): Promise<RoundHandle> {
-  const uri = roundUri(settings, runId, round);
+  const { ports, settings } = context;
+  const uri = roundUri(settings, run.runId, round);
   const small = shards.flatMap(cutByBytes);
   const tasks = small.map((shard, n): ShardTask => ({ round, shard: { ...shard, id: shardId(round, n) } }));
-  await putJson(ports.store, uri, tasks);
-  return { round, ...splitUri(uri), shards: tasks.length };
+  const body = new Uint8Array(Buffer.from(JSON.stringify(tasks)));
+  const { kind } = await ports.store.put(uri, body, { ifAbsent: true, contentType: "application/json" });
+  return kind === "stored" ? { round, ...splitUri(uri), shards: tasks.length } : roundHandle(context, run, round);
 }
 
 /** As many shards as it takes for each to be small, all of about one size: keys may have a kilobyte each. */

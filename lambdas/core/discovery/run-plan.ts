@@ -4,9 +4,10 @@
 import type { ObjectUri } from "../ids.ts";
 import { addCounts } from "./counts.ts";
 import { cursorFor, cursorOfPlan, isForgotten, sourceOf } from "./cursor.ts";
+import { findInventory } from "./inventory.ts";
 import type { Assumptions, Counts, CursorRecord, RunRecord, SeenPartitions, Shard } from "./model.ts";
 import { type PlanRequest, planRun } from "./plan.ts";
-import { closeShards, leftOf, readJson, readRound, runFolder } from "./rounds.ts";
+import { closeShards, leftOf, readJson, readRound, removeFolder, runFolder } from "./rounds.ts";
 import type { RunContext } from "./run.ts";
 import { assumptionsOf } from "./run-assumptions.ts";
 import { cursorKey } from "./run-records.ts";
@@ -14,6 +15,8 @@ import { findRun, ingestionOf, limitsOf } from "./run-state.ts";
 import { readSeenIndex } from "./seen-index.ts";
 
 export interface StoredPlan {
+  /** When its run began. */
+  readonly startedAtMs: number;
   readonly shards: readonly Shard[];
   /** Of planning; of a run that is taken up again too. */
   readonly counts: Counts;
@@ -31,7 +34,9 @@ export interface StoredPlan {
 
 export async function decidePlan(context: RunContext, run: RunRecord): Promise<StoredPlan> {
   const decided = await readPlan(context, run.runId);
-  if (decided !== undefined) return decided;
+  if (decided?.startedAtMs === run.startedAtMs) return decided;
+  // Step Functions gives an execution's name again after months.
+  if (decided !== undefined) await removeFolder(context.ports.store, runFolder(context.settings, run.runId));
   const plan = (await takeUp(context, run)) ?? (await planAnew(context, run));
   const body = new Uint8Array(Buffer.from(JSON.stringify(plan)));
   const { kind } = await context.ports.store.put(planUri(context, run.runId), body, { ifAbsent: true });
@@ -57,6 +62,7 @@ async function planAnew(context: RunContext, run: RunRecord): Promise<StoredPlan
   };
   const { shards, listRequests, broken, ...rest } = await planRun(ports, request);
   return {
+    startedAtMs,
     shards,
     counts: addCounts({ listRequests, broken }),
     assumptions: assumptionsOf({ ...request, startedAtMs, eventGraceMs: limitsOf(context).eventGraceMs }),
@@ -81,9 +87,16 @@ async function takeUp(context: RunContext, run: RunRecord): Promise<StoredPlan |
   const tasks = failed && (await readRound(context, failed.runId, failed.round));
   if (failed === undefined || plan === undefined || tasks === undefined) return undefined;
   if (isForgotten(cursorOfPlan(await currentCursor(context, run), plan), plan)) return undefined;
+  if (plan.inventoryAtMs !== undefined && (await hasNewerInventory(context, run, plan.inventoryAtMs))) return undefined;
   const closed = await closeShards(context, failed, tasks);
   const shards = leftOf(closed, ingestionOf(context, failed.ingestion).discovery.functionsMax);
-  return { ...plan, shards, chain: [...plan.chain, failed.runId] };
+  return { ...plan, startedAtMs: run.startedAtMs, shards, chain: [...plan.chain, failed.runId] };
+}
+
+/** What is left of an older one may be gone, and is of less worth. */
+async function hasNewerInventory({ ports }: RunContext, { input }: RunRecord, thanMs: number): Promise<boolean> {
+  if (input.listing.strategy !== "inventory") return false;
+  return (await findInventory(ports.store, input.listing.location)).createdAtMs > thanMs;
 }
 
 function planUri({ settings }: RunContext, runId: string): ObjectUri {

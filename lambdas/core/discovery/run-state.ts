@@ -6,6 +6,7 @@ import { MoraineError } from "../errors.ts";
 import type { IngestionId, Revision } from "../ids.ts";
 import { writeItem } from "../ledger-writes.ts";
 import type { LedgerItem } from "../ports.ts";
+import { sourceOf } from "./cursor.ts";
 import type { RunRecord } from "./model.ts";
 import type { RunContext, RunHandle } from "./run.ts";
 import { type LeasePorts, renewActive } from "./run-active.ts";
@@ -42,6 +43,19 @@ export async function holdRun(context: RunContext, run: RunHandle): Promise<Stor
   if (status !== "RUNNING") throw new MoraineError("Fenced", "the run is over", { runId: run.runId, status, error });
   await holdIngestion(context, run, input.dryRun);
   return stored;
+}
+
+/**
+ * A step that would list by another choice of files than the run began with, after a deploy or before one is undone, does nothing:
+ * what it left out would count as listed.
+ */
+export function requireSource({ config }: RunContext, { runId, ingestion: id, source }: RunRecord): void {
+  const ingestion = config.ingestions.find((candidate) => candidate.id === id);
+  if (ingestion !== undefined && sourceOf(ingestion, config.ingestions) === source) return;
+  throw new MoraineError("Unavailable", "the ingestion takes other files than when the run began: start another run", {
+    runId,
+    ingestion: id,
+  });
 }
 
 /** A dry run leaves nothing behind that another run could trip over: it needs no lease. */

@@ -30,6 +30,7 @@ import {
   markFailed,
   moveRun,
   readRunOf,
+  requireSource,
   revisionOf,
   type StoredRun,
   storedOf,
@@ -145,6 +146,7 @@ async function decideRun(context: RunContext, taken: RunHandle, { dryRun }: RunI
 
 export async function planRound(context: RunContext, run: RunHandle): Promise<RoundHandle> {
   const held = await holdRun(context, run);
+  requireSource(context, held.record);
   if (held.record.round > 0) return roundHandle(context, run, 1);
   const plan = await decidePlan(context, held.record);
   const round = await putRound(context, run, 1, plan.shards);
@@ -163,6 +165,7 @@ export async function planRound(context: RunContext, run: RunHandle): Promise<Ro
 export async function gatherRound(context: RunContext, run: RunHandle, { round }: RoundHandle): Promise<Gathered> {
   const held = await holdRun(context, run);
   const { record } = held;
+  requireSource(context, record);
   if (record.round > round) return { kind: "more", round: await roundHandle(context, run, round + 1) };
   const closed = await closeShards(context, run, await needRound(context, run, round));
   const left = leftOf(closed, ingestionOf(context, run.ingestion).discovery.functionsMax);

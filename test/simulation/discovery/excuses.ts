@@ -33,6 +33,8 @@ export interface Circumstances {
   readonly bucket: Bucket;
 }
 
+const SLACK_MS = 60_000;
+
 export function isExcused(key: string, etag: string, circumstances: Circumstances): boolean {
   const { listing, moves, inventory } = circumstances;
   switch (listing.strategy) {
@@ -61,10 +63,16 @@ function isOldPartition(
   const pattern = patternOf(listing.pattern);
   const startMs = partitionStart(pattern, key.slice(PREFIX.length));
   if (startMs === undefined) return true;
-  const last = moves.findLast((move) => move.listing.strategy === "partitioned");
+  const looks = moves.filter((move) => move.listing.strategy === "partitioned");
+  const last = looks.at(-1);
   const sinceMs = (last ?? moves.findLast(reachesEnd))?.listedFromMs ?? plannedAtMs;
   const { fromMs, toMs } = lookbackWindow(pattern, listing.lookbackMs, { nowMs: plannedAtMs, sinceMs });
   const path = partitionPath(pattern, startMs);
   if (partitionsBetween(pattern, fromMs, toMs).includes(path)) return false;
-  return last === undefined || bucket.wasThere(`${PREFIX}${path}`, last.lookedAtMs);
+  if (last === undefined) return true;
+  const first = looks.findIndex((look) => bucket.wasThere(`${PREFIX}${path}`, look.lookedAtMs));
+  const firstSeenMs = looks[first]?.lookedAtMs;
+  if (firstSeenMs === undefined) return false;
+  // What came after a run had looked is written to for a while. Clocks stand a little between looking and having planned.
+  return first === 0 || plannedAtMs - firstSeenMs > listing.lookbackMs - SLACK_MS;
 }

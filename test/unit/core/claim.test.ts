@@ -101,6 +101,14 @@ function decision(file: FileRecord, one: ObjectEvent, policy: OverwritePolicy): 
 describe("what an event may do to a file that is already known", () => {
   const version = event("e", "05").version;
 
+  test("of listings the same bytes were put again when it was in another second", () => {
+    const listed = (timeMs: number): ObjectVersion => ({ etag: "e", sizeBytes: 1, timeMs });
+    const failed = known("FAILED", listed(5000), false);
+    const again = (timeMs: number) =>
+      decision(failed, { bucket: BUCKET, key: KEY, version: listed(timeMs) }, "replace");
+    expect([again(4000), again(5999), again(6000)]).toEqual(["known duplicate", "known duplicate", "take"]);
+  });
+
   test("the table names every status and every relation", () => {
     expect(TABLE_OF_DECISIONS).toHaveLength(FILE_STATUSES.length * Object.keys(RELATIONS).length);
   });

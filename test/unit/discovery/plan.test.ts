@@ -35,6 +35,7 @@ interface Asked extends Partial<Omit<RunInput, "listing">> {
   readonly prefixes?: readonly string[];
   /** Absent: as asked for. */
   readonly configured?: Listing;
+  readonly nowMs?: number;
 }
 
 const clock = new ManualClock(NOW);
@@ -46,7 +47,7 @@ const timer = {
 };
 
 function plan(bucket: SortedBucket, asked: Asked = {}, store = new MemoryObjectStore(clock)): Promise<RunPlan> {
-  const { cursor, segments, prefixes = ["in/"], configured: _own, ...given } = asked;
+  const { cursor, segments, prefixes = ["in/"], configured: _own, nowMs, ...given } = asked;
   const ingestions = ingestionsOf(...prefixes);
   const [first] = ingestions;
   if (first === undefined) throw new Error("no ingestion");
@@ -64,7 +65,7 @@ function plan(bucket: SortedBucket, asked: Asked = {}, store = new MemoryObjectS
   };
   const record = { ingestion: "i0" as IngestionId, source: "", updatedAtMs: 0, ...cursor };
   return planRun(
-    { lister: bucket, store, clock, timer },
+    { lister: bucket, store, clock: nowMs === undefined ? clock : new ManualClock(nowMs), timer },
     {
       ingestion,
       ingestions,
@@ -320,6 +321,19 @@ describe("partitioned", () => {
       const { shards, broken } = await plan(now, { listing: daily, cursor });
       expect(broken).toEqual({ partition_outside_window: { count: 1, examples: [late] } });
       expect((await listed(now, shards)).filter((key) => key.startsWith(late))).toHaveLength(1);
+    });
+
+    test("a late one is listed for as long as the look-back, for it may still be written to", async () => {
+      const bucket = new SortedBucket([...threeYears, "in/2019/05/06/a.csv"].sort());
+      const cursor = cursorOf(await plan(new SortedBucket(threeYears), { listing: daily }));
+      const seen = await plan(bucket, { listing: daily, cursor });
+      const foundAfter = async (ms: number) => {
+        const { shards, broken } = await plan(bucket, { listing: daily, cursor: cursorOf(seen), nowMs: NOW + ms });
+        expect(broken).toEqual({});
+        return (await listed(bucket, shards)).filter((key) => key.startsWith("in/2019/"));
+      };
+      expect(await foundAfter(7 * DAY_MS)).toEqual(["in/2019/05/06/a.csv"]);
+      expect(await foundAfter(7 * DAY_MS + 1)).toEqual([]);
     });
 
     test("the first run reports none, nor does one that finds the same", async () => {

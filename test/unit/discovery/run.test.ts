@@ -12,6 +12,7 @@ import {
   gatherRound,
   planRound,
 } from "../../../lambdas/core/discovery/run.ts";
+import { begunKey } from "../../../lambdas/core/discovery/run-records.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import type { EventSink, ListedObject } from "../../../lambdas/core/ports.ts";
 import { SequenceLister } from "../../fakes/memory-lister.ts";
@@ -144,11 +145,28 @@ describe("a cursor", () => {
     const run = await world.begin("one");
     const round = await planRound(world.context(), run);
     await world.listAll(run, round);
+    expect(await gatherRound(world.context(), run, round)).toEqual({ kind: "done" });
     world.ingestion = { ...world.ingestion, source };
-    expect(await world.complete(run)).toMatchObject({ new: 4 });
+    expect(await finishRun(world.context(), run)).toMatchObject({ new: 4 });
     expect(await world.cursor()).toBeUndefined();
     await world.loadSent();
     expect(await world.run("two")).toMatchObject({ total: 40, new: 36 });
+  });
+
+  test("passes nothing over that a function of another deployment would have left out", async () => {
+    const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 2 } });
+    const before = world.ingestion;
+    const undone = { ...before, source: { ...before.source, include: ["*9"] } };
+    await world.fill(40);
+    const run = await world.begin("one");
+    const round = await planRound(world.context(), run);
+    world.ingestion = undone;
+    const refused = { kind: "Unavailable", message: expect.stringContaining("takes other files") };
+    await expect(world.listAll(run, round)).rejects.toMatchObject(refused);
+    await expect(gatherRound(world.context(), run, round)).rejects.toMatchObject(refused);
+    await expect(planRound(world.context(), run)).rejects.toMatchObject(refused);
+    world.ingestion = before;
+    expect(await world.complete(run)).toMatchObject({ total: 40, new: 40 });
   });
 
   test("means nothing once an ingestion that took some of the files is gone", async () => {
@@ -244,6 +262,19 @@ describe("an inventory", () => {
     expect((await world.run("four")).broken.stale_inventory?.count).toBe(1);
   });
 
+  test("whose files are gone is not taken up again when a newer one is there", async () => {
+    const world = new RunHarness({ listing });
+    await world.fill(10);
+    await writeInventory(world.store, world.clock.now(), 0);
+    const failed = await world.begin("one");
+    await planRound(world.context(), failed);
+    for (const uri of world.store.objects.keys()) if (uri.includes("/data/")) world.store.objects.delete(uri);
+    await failRun(world.context(), failed, "a file of the inventory is not there any more");
+    world.clock.advance(60_000);
+    await writeInventory(world.store, world.clock.now(), 1);
+    expect(await world.run("two")).toMatchObject({ new: 10 });
+  });
+
   test("is a whole listing as of when it was made: files that no event brings are missed from then on", async () => {
     const world = new RunHarness({ listing });
     await world.fill(10);
@@ -334,6 +365,31 @@ describe("a step that is repeated", () => {
     const report = await again(() => finishRun(context, run));
     expect(report).toMatchObject({ total: 47, new: 47 });
     expect(await world.active()).toBeUndefined();
+  });
+
+  test("too late, and by another version, does not replace the round that others list", async () => {
+    const world = new RunHarness({ functionsMax: 1, concurrency: 8 });
+    await world.fill(200);
+    const run = await world.begin("one");
+    const first = await planRound(world.context(), run);
+    await world.listAll(run, first, { objectsMax: 50 });
+    const gate = Promise.withResolvers<void>();
+    const waiting = override(world.store, {
+      put: async (uri, body, options) => {
+        if (uri.includes("round-2")) await gate.promise;
+        return world.store.put(uri, body, options);
+      },
+    });
+    const late = gatherRound(world.context({ store: waiting }), run, first).catch(() => undefined);
+    world.ingestion = { ...world.ingestion, discovery: { ...world.ingestion.discovery, functionsMax: 4 } };
+    const gathered = await gatherRound(world.context(), run, first);
+    if (gathered.kind !== "more") throw new Error("nothing was left");
+    const tasks = await world.tasks(gathered.round);
+    gate.resolve();
+    await late;
+    expect(tasks.length).toBeGreaterThan(1);
+    expect(await world.tasks(gathered.round)).toEqual(tasks);
+    expect(await world.complete(run)).toMatchObject({ total: 200, new: 200 });
   });
 
   test("too late does nothing to a run that is over", async () => {
@@ -589,6 +645,20 @@ describe("a run that failed", () => {
     world.ingestion = { ...world.ingestion, source: { ...world.ingestion.source, prefix: "orders/eu/" } };
     expect((await world.run("two")).total).toBe(1);
     expect((await world.record("two"))?.resumes).toBeUndefined();
+  });
+
+  test("leaves no plan to an execution that has its name months later", async () => {
+    const world = new RunHarness();
+    await world.fill(10);
+    const failed = await world.begin("nightly");
+    await planRound(world.context(), failed);
+    await failRun(world.context(), failed, "stopped");
+    const begun = await world.ledger.read(begunKey("nightly"));
+    if (begun !== undefined) await world.ledger.remove(begun.key, begun.revision);
+    world.clock.advance(91 * 86_400_000);
+    await world.put("other/1");
+    world.ingestion = { ...world.ingestion, source: { ...world.ingestion.source, prefix: "other/" } };
+    expect(await world.run("nightly")).toMatchObject({ total: 1, new: 1 });
   });
 
   test("frees the ingestion and says why", async () => {
