@@ -253,7 +253,7 @@ export interface SeenPartitions {
   readonly lookedInto: readonly string[];
   /** What lay in them: partitions, and folders of partitions. */
   readonly folders: readonly string[];
-  /** Those that came later than a run looked, with the time they were first seen: still written to, perhaps. */
+  /** Those that came after a run had looked, with the time they were first seen: still written to, perhaps. */
   readonly late?: readonly LateFolder[];
 }
 

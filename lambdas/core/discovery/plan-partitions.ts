@@ -45,8 +45,8 @@ export function windowRanges({ pattern, prefix, fromMs, toMs }: Window): readonl
 }
 
 /**
- * `before`: what the run before saw. Where it did not look nothing tells new from old. A partition that comes late is written for a
- * while: it is listed by each run until a look-back has passed since it was first seen.
+ * `before`: what the run before saw. Where it did not look nothing tells new from old. A partition is written to for a while, whenever
+ * it comes: it is listed by each run until a look-back has passed since it was first seen.
  */
 export async function lookForOthers(
   pager: Pager,
@@ -63,7 +63,7 @@ export async function lookForOthers(
     .flatMap((look) => look.folders.filter((folder) => !folders.has(folder)));
   const late = [
     ...(known?.late ?? []).filter(({ sinceMs }) => nowMs - sinceMs <= lookbackMs),
-    ...added.filter((folder) => !isInside(window, folder)).map((folder) => ({ folder, sinceMs: nowMs })),
+    ...added.map((folder) => ({ folder, sinceMs: nowMs })),
   ];
   return {
     late: late.map(({ folder }) => folder),
@@ -135,18 +135,9 @@ async function foldersBelow(
   return { folders, isWhole: false };
 }
 
-function outside(window: Window, added: readonly string[]): readonly string[] {
-  const inWindow = pathsOf(window);
+function outside({ pattern, prefix, fromMs, toMs }: Window, added: readonly string[]): readonly string[] {
+  const inWindow = partitionsBetween(pattern, fromMs, toMs).map((path) => prefix + path);
   return added.filter((folder) => !inWindow.some((path) => path.startsWith(folder) || folder.startsWith(path)));
-}
-
-/** Of one partition of the window: listed anyway. A folder above one may hold others too. */
-function isInside(window: Window, folder: string): boolean {
-  return pathsOf(window).some((path) => folder.startsWith(path));
-}
-
-function pathsOf({ pattern, prefix, fromMs, toMs }: Window): readonly string[] {
-  return partitionsBetween(pattern, fromMs, toMs).map((path) => prefix + path);
 }
 
 /** Folders of partitions that have more in them than there are requests for. */

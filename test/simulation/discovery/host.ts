@@ -281,7 +281,8 @@ export class DiscoveryHost implements MachineHost {
     const { listing } = input;
     const span = { fromMs: this.world.now(), untilMs: Number.POSITIVE_INFINITY };
     const lastKey = this.bucket.lastKey();
-    this.#moves.push({ listing, listedFromMs, lookedAtMs: plan.plannedAtMs, lastKey, ...span });
+    // The store dates the plan by the second.
+    this.#moves.push({ listing, listedFromMs, lookedAtMs: plan.plannedAtMs + 999, lastKey, ...span });
   }
 
   /** Whoever has planned has seen to it that every other run is over. */
