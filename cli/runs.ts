@@ -23,6 +23,12 @@ export async function listRuns(ledger: Ledger, ingestion: IngestionId, limit: nu
   return runs;
 }
 
+/** As `readProgress` counts: a run that failed in its first round has listed something, too. */
+export async function withCounts(ledger: Ledger, run: RunRecord): Promise<RunRecord> {
+  if (run.report !== undefined) return run;
+  return { ...run, counts: countsOf(run, await readShards(ledger, run.runId), await readEarlier(ledger, run)) };
+}
+
 /** How many runs are looked through for an id. */
 const SEARCH_MAX = 1000;
 
@@ -42,7 +48,7 @@ export async function findRun(
 
 export interface Progress {
   readonly run: RunRecord;
-  /** So far: of a run under way the sum of its shards' checkpoints, and of those of the runs it takes up again. */
+  /** Of a run without a report the sum of its shards' checkpoints, and of those of the runs it takes up again. */
   readonly counts: Counts;
   readonly shards: number;
   readonly shardsDone: number;
@@ -55,16 +61,16 @@ export interface Progress {
 
 export async function readProgress(ledger: Ledger, run: RunRecord, nowMs: number): Promise<Progress> {
   const elapsedMs = Math.max(1, (run.endedAtMs ?? nowMs) - run.startedAtMs);
-  if (run.status !== "RUNNING") {
-    const { report, counts, shards } = run;
-    const rate = counts.total / (elapsedMs / 1000);
-    return { run, counts: report ?? counts, shards, shardsDone: shards, elapsedMs, rate };
+  const { report } = run;
+  if (report !== undefined) {
+    const { shards } = run;
+    return { run, counts: report, shards, shardsDone: shards, elapsedMs, rate: report.total / (elapsedMs / 1000) };
   }
   const own = await readShards(ledger, run.runId);
   const earlier = await readEarlier(ledger, run);
-  const counts = addCounts(own.counts, earlier.counts);
+  const counts = countsOf(run, own, earlier);
   const rate = own.counts.total / (elapsedMs / 1000);
-  const expected = await expectedTotal(ledger, run);
+  const expected = run.status === "RUNNING" ? await expectedTotal(ledger, run) : undefined;
   const left = expected === undefined || rate === 0 ? -1 : (expected - counts.total) / rate;
   return {
     run,
@@ -75,6 +81,11 @@ export async function readProgress(ledger: Ledger, run: RunRecord, nowMs: number
     rate,
     ...(left < 0 ? {} : { leftMs: left * 1000 }),
   };
+}
+
+/** Checkpoints expire, and the run stays: then it has what its rounds had gathered. */
+function countsOf(run: RunRecord, own: ShardSums, earlier: ShardSums): Counts {
+  return own.all + earlier.all === 0 ? run.counts : addCounts(own.counts, earlier.counts);
 }
 
 interface ShardSums {

@@ -3,7 +3,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Progress } from "../../../cli/runs.ts";
 import type { RunRecord } from "../../../lambdas/core/discovery/model.ts";
-import { failRun, planRound } from "../../../lambdas/core/discovery/run.ts";
+import { failRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
+import { SHARD_PREFIX, shardsPartition } from "../../../lambdas/core/discovery/run-records.ts";
 import { type RunHarness, RunHarness as World } from "../discovery/run-harness.ts";
 import { CONFIG, type Machine, outputsFile, RUN_ID, run } from "./terminal.ts";
 
@@ -204,6 +205,38 @@ describe("the progress of a run under way", () => {
     const { counts, rate } = await progressOf(harness, "three");
     expect(counts.total).toBe(harness.sent().length);
     expect([counts.total > 10, rate]).toEqual([true, 0]);
+  });
+});
+
+describe("a run that failed", () => {
+  test("is shown with what its shards had listed, by itself and in the list", async () => {
+    const harness = new World();
+    await harness.fill(60);
+    const begun = await harness.begin("one");
+    await harness.listAll(begun, await planRound(harness.context(), begun), { objectsMax: 10 });
+    await failRun(harness.context(), begun, "stopped");
+    const total = harness.sent().length;
+    expect(total).toBeGreaterThan(0);
+    const { run: record, counts, leftMs } = JSON.parse((await run(machineOf(harness), "run", "one", "--json")).out);
+    expect([record.status, counts.total, leftMs]).toEqual(["FAILED", total, undefined]);
+    const [listed] = JSON.parse((await run(machineOf(harness), "runs", "--json")).out) as RunRecord[];
+    expect([listed?.status, listed?.counts.total]).toEqual(["FAILED", total]);
+  });
+
+  test("has what its rounds had gathered when its checkpoints have expired", async () => {
+    const harness = new World();
+    await harness.fill(60);
+    const begun = await harness.begin("one");
+    const round = await planRound(harness.context(), begun);
+    await harness.listAll(begun, round, { objectsMax: 10 });
+    await gatherRound(harness.context(), begun, round);
+    await failRun(harness.context(), begun, "stopped");
+    const total = harness.sent().length;
+    for await (const { key, revision } of harness.ledger.list(shardsPartition("one"), SHARD_PREFIX)) {
+      await harness.ledger.remove(key, revision);
+    }
+    const { counts } = JSON.parse((await run(machineOf(harness), "run", "one", "--json")).out) as Progress;
+    expect([total > 0, counts.total]).toEqual([true, total]);
   });
 });
 
