@@ -12,7 +12,9 @@ import {
   SHARD_PREFIX,
   shardsPartition,
 } from "../lambdas/core/discovery/run-records.ts";
+import { MoraineError } from "../lambdas/core/errors.ts";
 import type { IngestionId } from "../lambdas/core/ids.ts";
+import { removeItem } from "../lambdas/core/ledger-writes.ts";
 import type { Ledger } from "../lambdas/core/ports.ts";
 
 /** Newest first. */
@@ -126,9 +128,17 @@ export async function readCheckpoint(ledger: Ledger, ingestion: IngestionId): Pr
   return item && readCursor(item);
 }
 
-/** Forgets what earlier runs left: the next run lists and asks for everything. The ledger's files stay known. */
+/** Each turn means that a run moved the cursor in between. */
+const RESET_TURNS_MAX = 8;
+
+/** Forgets what earlier runs left: the next run lists and asks for everything. The ledger's files stay known. False: there was nothing. */
 export async function resetCheckpoint(ledger: Ledger, ingestion: IngestionId): Promise<boolean> {
-  const item = await ledger.read(cursorKey(ingestion));
-  if (item === undefined) return false;
-  return (await ledger.remove(item.key, item.revision)).kind === "written";
+  for (let turn = 0; turn < RESET_TURNS_MAX; turn++) {
+    const item = await ledger.read(cursorKey(ingestion));
+    if (item === undefined) return false;
+    if ((await removeItem(ledger, item.key, item.revision)).kind === "written") return true;
+  }
+  throw new MoraineError("Unavailable", "the checkpoint keeps changing and was not forgotten: try again", {
+    ingestion,
+  });
 }

@@ -5,8 +5,10 @@ import type { Progress } from "../../../cli/runs.ts";
 import type { RunRecord } from "../../../lambdas/core/discovery/model.ts";
 import { failRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
 import { SHARD_PREFIX, shardsPartition } from "../../../lambdas/core/discovery/run-records.ts";
+import type { Revision } from "../../../lambdas/core/ids.ts";
+import type { Ledger } from "../../../lambdas/core/ports.ts";
 import { type RunHarness, RunHarness as World } from "../discovery/run-harness.ts";
-import { CONFIG, type Machine, outputsFile, RUN_ID, run } from "./terminal.ts";
+import { CONFIG, type Machine, outputsFile, type Ran, RUN_ID, run } from "./terminal.ts";
 
 const MACHINE_ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:backfill";
 
@@ -246,6 +248,37 @@ test("a checkpoint is shown, and forgotten only for the ingestion that is named"
   expect((await run(machine, "checkpoints", "orders", "--reset")).out).toContain("starts from nothing");
   expect(await world.cursor()).toBeUndefined();
   expect((await run(machine, "checkpoints", "orders")).out).toContain("nothing remembered");
+});
+
+describe("a checkpoint that a run moves while it is being forgotten", () => {
+  /** The cursor is written anew before each of the first `moves` removals. */
+  async function reset(moves: number): Promise<{ harness: RunHarness; ran: Ran }> {
+    const harness = new World();
+    await harness.run("one");
+    const { ledger } = harness;
+    let moved = 0;
+    const remove: Ledger["remove"] = async (key, expected) => {
+      const item = moved++ < moves ? await ledger.read(key) : undefined;
+      if (item !== undefined) await ledger.write({ ...item, revision: `moved-${moved}` as Revision }, item.revision);
+      return ledger.remove(key, expected);
+    };
+    const moving = new Proxy(ledger, {
+      get: (target, name) => (name === "remove" ? remove : Reflect.get(target, name, target).bind(target)),
+    });
+    return { harness, ran: await run({ ...machineOf(harness), ledger: moving }, "checkpoints", "orders", "--reset") };
+  }
+
+  test("is read and removed again", async () => {
+    const { harness, ran } = await reset(2);
+    expect([ran.code, ran.out]).toEqual([0, expect.stringContaining("starts from nothing")]);
+    expect(await harness.cursor()).toBeUndefined();
+  });
+
+  test("again and again is an error, and not said to be forgotten", async () => {
+    const { harness, ran } = await reset(Number.POSITIVE_INFINITY);
+    expect([ran.code, ran.err]).toEqual([3, expect.stringContaining("keeps changing")]);
+    expect(await harness.cursor()).toBeDefined();
+  });
 });
 
 test("moraine recommend looks at a prefix and answers with a discovery section", async () => {
