@@ -12,6 +12,7 @@ import {
   SHARD_PREFIX,
   shardsPartition,
 } from "../lambdas/core/discovery/run-records.ts";
+import { findRun as findBegun } from "../lambdas/core/discovery/run-state.ts";
 import { MoraineError } from "../lambdas/core/errors.ts";
 import type { IngestionId } from "../lambdas/core/ids.ts";
 import { removeItem } from "../lambdas/core/ledger-writes.ts";
@@ -31,16 +32,21 @@ export async function withCounts(ledger: Ledger, run: RunRecord): Promise<RunRec
   return { ...run, counts: countsOf(run, await readShards(ledger, run.runId), await readEarlier(ledger, run)) };
 }
 
-/** How many runs are looked through for an id. */
-const SEARCH_MAX = 1000;
+/** One that began within the last 30 days, by the marker that it left: two reads at most. */
+export async function findRecentRun(ledger: Ledger, runId: string): Promise<RunRecord | undefined> {
+  return (await findBegun({ ledger }, runId))?.record;
+}
 
+/** Looks through all runs for one whose marker has expired. */
 export async function findRun(
   ledger: Ledger,
   ingestions: readonly IngestionId[],
   runId: string,
 ): Promise<RunRecord | undefined> {
+  const recent = await findRecentRun(ledger, runId);
+  if (recent !== undefined) return recent;
   for (const ingestion of ingestions) {
-    for await (const item of ledger.list(runsPartition(ingestion), RUN_PREFIX, { limit: SEARCH_MAX, reverse: true })) {
+    for await (const item of ledger.list(runsPartition(ingestion), RUN_PREFIX, { reverse: true })) {
       const run = readRun(item);
       if (run.runId === runId) return run;
     }
@@ -110,8 +116,8 @@ async function readShards(ledger: Ledger, runId: string): Promise<ShardSums> {
 }
 
 /** Of the runs that this one takes up again, back to the first. */
-async function readEarlier(ledger: Ledger, { ingestion, resumes }: RunRecord): Promise<ShardSums> {
-  const run = resumes === undefined ? undefined : await findRun(ledger, [ingestion], resumes);
+async function readEarlier(ledger: Ledger, { resumes }: RunRecord): Promise<ShardSums> {
+  const run = resumes === undefined ? undefined : await findRecentRun(ledger, resumes);
   if (run === undefined) return { counts: NO_COUNTS, all: 0, done: 0 };
   const [own, earlier] = [await readShards(ledger, run.runId), await readEarlier(ledger, run)];
   return { counts: addCounts(own.counts, earlier.counts), all: own.all + earlier.all, done: own.done + earlier.done };

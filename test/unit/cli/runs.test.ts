@@ -4,9 +4,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Progress } from "../../../cli/runs.ts";
 import type { RunRecord } from "../../../lambdas/core/discovery/model.ts";
 import { failRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
-import { SHARD_PREFIX, shardsPartition } from "../../../lambdas/core/discovery/run-records.ts";
+import { begunKey, runItem, SHARD_PREFIX, shardsPartition } from "../../../lambdas/core/discovery/run-records.ts";
 import type { Revision } from "../../../lambdas/core/ids.ts";
-import type { Ledger } from "../../../lambdas/core/ports.ts";
+import type { Ledger, LedgerItem } from "../../../lambdas/core/ports.ts";
 import { type RunHarness, RunHarness as World } from "../discovery/run-harness.ts";
 import { CONFIG, type Machine, outputsFile, type Ran, RUN_ID, run } from "./terminal.ts";
 
@@ -158,6 +158,17 @@ describe("watching a run", () => {
     ]);
   });
 
+  test("that has not begun looks through no other runs", async () => {
+    const harness = new World();
+    await harness.run("one");
+    const waiting = { ...machineOf(harness), startExecution: async () => "arn:two", execution: running };
+    let slept = 0;
+    const sleep = async () => void slept++;
+    harness.ledger.calls.clear();
+    await run({ ...waiting, sleep, interrupted: () => slept === 5 }, "backfill", "orders");
+    expect([slept, harness.ledger.calls.get("list")]).toEqual([5, undefined]);
+  });
+
   test("and not watching it exclude each other", async () => {
     const { code, err } = await run(machine, "backfill", "orders", "--watch", "--detach");
     expect([code, err]).toEqual([2, expect.stringContaining("'--detach'")]);
@@ -172,6 +183,22 @@ test("moraine runs and run tell of runs, newest first and by id", async () => {
   expect(code).toBe(0);
   expect(out).toContain("12 listed: 12 new, 0 changed, 0 known, 0 skipped, 0 excluded");
   expect((await run(machine, "run", "nobody")).code).toBe(1);
+});
+
+test("moraine run finds a run with more than a thousand after it, also when its begin marker has expired", async () => {
+  const harness = new World();
+  await harness.run("old");
+  const old = (await harness.record("old")) as RunRecord;
+  for (let n = 1; n <= 1001; n++) {
+    const later = { ...old, runId: `later-${n}`, startedAtMs: old.startedAtMs + n };
+    await harness.ledger.write(runItem(later, later.runId as Revision), "absent");
+  }
+  harness.ledger.calls.clear();
+  expect((await run(machineOf(harness), "run", "old")).code).toBe(0);
+  expect(harness.ledger.calls.get("list")).toBeUndefined();
+  const begun = (await harness.ledger.read(begunKey("old"))) as LedgerItem;
+  await harness.ledger.remove(begun.key, begun.revision);
+  expect((await run(machineOf(harness), "run", "old")).code).toBe(0);
 });
 
 describe("the progress of a run under way", () => {
