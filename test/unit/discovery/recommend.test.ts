@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { parseConfig } from "../../../lambdas/core/config-file.ts";
 import { findPattern, layoutOf, rankCorrelation } from "../../../lambdas/core/discovery/layout.ts";
 import { type Recommendation, recommend } from "../../../lambdas/core/discovery/recommend.ts";
@@ -76,6 +77,13 @@ describe("the advice", () => {
     expect(advice.strategy).toBe("partitioned");
     expect(advice.yaml).toContain(`pattern: "${pattern}"`);
     expect(advice.yaml).toContain("{ strategy: full, every: 7d }");
+  });
+
+  test("for folders with quotes and backslashes in their names is YAML that says the same names", async () => {
+    const { advice } = await look(make(COUNT, (n, ms) => `in/a"b\\c/${iso(ms).slice(0, 10)}/${hash(n)}`));
+    expect(advice.strategy).toBe("partitioned");
+    const [listing] = parse(advice.yaml).discovery.reconcile;
+    expect(listing.pattern).toBe('a"b\\c/%Y-%m-%d');
   });
 
   test("for files that come late is a look-back that holds them", async () => {
