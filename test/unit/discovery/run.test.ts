@@ -128,7 +128,7 @@ describe("a run", () => {
     const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 4 } });
     await world.fill(10);
     await world.run("one", { prefix: "orders/000" });
-    await world.run("two", { sizeBytesMin: 1 });
+    await world.run("two", { strategy: "incremental_lexical", sizeBytesMin: 1 });
     expect((await world.cursor())?.lexical).toBeUndefined();
     await world.run("three", { strategy: "full" });
     expect((await world.cursor())?.listedFromMs).toBeDefined();
@@ -183,7 +183,7 @@ describe("a cursor", () => {
         listing: { strategy: "partitioned", pattern: "%Y/%m/%d", lookbackMs: 86_400_000 },
       });
       await world.put("orders/2026/01/01/a");
-      await world.run("one", scope);
+      await world.run("one", { strategy: "partitioned", ...scope });
       expect((await world.cursor())?.partitioned).toBeUndefined();
       await world.run("two");
       expect((await world.cursor())?.partitioned?.folders).toContain("orders/2026/");
@@ -236,8 +236,11 @@ describe("an inventory", () => {
     const world = new RunHarness({ listing });
     await world.fill(10);
     await writeInventory(world.store, world.clock.now(), 0);
-    expect(await world.run("one", { prefix: "orders/000" })).toMatchObject({ new: 10, broken: {} });
-    expect(await world.run("two", { sizeBytesMin: 1 })).toMatchObject({ broken: {} });
+    expect(await world.run("one", { strategy: "inventory", prefix: "orders/000" })).toMatchObject({
+      new: 10,
+      broken: {},
+    });
+    expect(await world.run("two", { strategy: "inventory", sizeBytesMin: 1 })).toMatchObject({ broken: {} });
     expect((await world.cursor())?.inventoryAtMs).toBeUndefined();
     await world.run("three");
     expect((await world.cursor())?.inventoryAtMs).toBe(world.clock.now());
