@@ -121,7 +121,7 @@ function byNothing(sample: Sample, layout: Layout): Choice {
     why: [
       order,
       ...dated,
-      "a listing sees every key, and only files newer than the last one are asked for in the ledger",
+      "a listing sees every key, the ledger is asked about files that no earlier run has confirmed, and new files with old dates are reported",
     ],
   };
 }

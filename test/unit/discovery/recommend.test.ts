@@ -112,10 +112,11 @@ describe("the advice", () => {
     expect(files).toBeLessThan(COUNT * 3);
   });
 
-  test("for flat random keys is to compare times, and the number of files is about right", async () => {
+  test("for flat random keys is to list all and report new files with old dates, and the number of files is about right", async () => {
     const { sample, advice } = await look(make(COUNT, (n) => `in/${hash(n)}.csv`));
     expect(advice.strategy).toBe("incremental_time");
     expect(advice.why.join("\n")).toContain("keys do not grow with time");
+    expect(advice.why.join("\n")).toContain("the ledger is asked about files that no earlier run has confirmed");
     const { files } = layoutOf(sample);
     expect(files).toBeGreaterThan(COUNT / 2);
     expect(files).toBeLessThan(COUNT * 2);
