@@ -270,6 +270,7 @@ export interface CursorRecord {
   readonly partitioned?: SeenPartitions & { readonly listedFromMs: number };
   /** Location of the seen index; a stale one costs reads. */
   readonly seen?: ObjectUri;
-  readonly inventoryAtMs?: number;
+  /** Of each inventory, by its location: when the report was made that was read last. */
+  readonly inventoriesAtMs?: Readonly<Record<string, number>>;
   readonly updatedAtMs: number;
 }

@@ -7,6 +7,7 @@ import { failRun, gatherRound, planRound } from "../../../lambdas/core/discovery
 import { begunKey, runItem, SHARD_PREFIX, shardsPartition } from "../../../lambdas/core/discovery/run-records.ts";
 import type { Revision } from "../../../lambdas/core/ids.ts";
 import type { Ledger, LedgerItem } from "../../../lambdas/core/ports.ts";
+import { INVENTORY_LOCATION, writeInventory } from "../../simulation/discovery/inventory-report.ts";
 import { type RunHarness, RunHarness as World } from "../discovery/run-harness.ts";
 import { CONFIG, type Machine, outputsFile, type Ran, RUN_ID, run } from "./terminal.ts";
 
@@ -275,6 +276,17 @@ test("a checkpoint is shown, and forgotten only for the ingestion that is named"
   expect((await run(machine, "checkpoints", "orders", "--reset")).out).toContain("starts from nothing");
   expect(await world.cursor()).toBeUndefined();
   expect((await run(machine, "checkpoints", "orders")).out).toContain("nothing remembered");
+});
+
+test("a checkpoint names the inventory that was read, and when it was made", async () => {
+  const harness = new World({
+    listing: { strategy: "inventory", location: INVENTORY_LOCATION, ageMaxMs: 86_400_000 },
+  });
+  await harness.fill(1);
+  await writeInventory(harness.store, harness.clock.now(), 0);
+  await harness.run("one");
+  const { out } = await run(machineOf(harness), "checkpoints", "orders");
+  expect(out).toMatch(new RegExp(`inventory of .*, ${INVENTORY_LOCATION}`));
 });
 
 describe("a checkpoint that a run moves while it is being forgotten", () => {

@@ -241,10 +241,26 @@ describe("an inventory", () => {
       broken: {},
     });
     expect(await world.run("two", { strategy: "inventory", sizeBytesMin: 1 })).toMatchObject({ broken: {} });
-    expect((await world.cursor())?.inventoryAtMs).toBeUndefined();
+    expect((await world.cursor())?.inventoriesAtMs).toBeUndefined();
     await world.run("three");
-    expect((await world.cursor())?.inventoryAtMs).toBe(world.clock.now());
+    expect((await world.cursor())?.inventoriesAtMs).toEqual({ [INVENTORY_LOCATION]: world.clock.now() });
     expect((await world.run("four")).broken.stale_inventory?.count).toBe(1);
+  });
+
+  test("is not stale because a later report of another one was read", async () => {
+    const older = { ...listing, location: "s3://inventories/landing/older" };
+    const world = new RunHarness({ listing, schedules: [{ listing: older, everySeconds: 3600 }] });
+    await world.fill(10);
+    for (const { location } of [older, listing]) {
+      await writeInventory(world.store, world.clock.now(), 0, location);
+      world.clock.advance(1000);
+    }
+    for (const stale of [false, true]) {
+      for (const { location } of [listing, older]) {
+        const { broken } = await world.run(`${location} ${stale}`, { inventory: location });
+        expect([location, broken.stale_inventory !== undefined]).toEqual([location, stale]);
+      }
+    }
   });
 
   test("is a whole listing as of when it was made: files that no event brings are missed from then on", async () => {
