@@ -9,7 +9,7 @@ import { MoraineError } from "../lambdas/core/errors.ts";
 import type { IngestionId } from "../lambdas/core/ids.ts";
 import { isRecord } from "../lambdas/core/json-shape.ts";
 import { renderProgress } from "./render-runs.ts";
-import { findRun, type Progress, readProgress } from "./runs.ts";
+import { findRecentRun, type Progress, readProgress } from "./runs.ts";
 import type { Terminal } from "./terminal.ts";
 
 const POLL_MS = 1_000;
@@ -58,12 +58,12 @@ export async function watchRun(watched: Watched, runId: string, execution?: stri
       id = joined;
       arn = state = undefined;
     }
-    const run = await findRun(operator.ledger, [ingestion], id);
+    const run = await findRecentRun(operator.ledger, id);
     failIfDead(state, run, id);
     arn ??= run?.execution;
     if (run === undefined && !watched.dryRun) awaited = await showAwaited(watched, id, awaited);
     // Until it has begun, how far the one is that it waits for.
-    const shown = run ?? (awaited === undefined ? undefined : await findRun(operator.ledger, [ingestion], awaited));
+    const shown = run ?? (awaited === undefined ? undefined : await findRecentRun(operator.ledger, awaited));
     const progress = shown && (await readProgress(operator.ledger, shown, terminal.now()));
     if (progress !== undefined && progress.run === run && run.status !== "RUNNING") {
       if (!watched.silent && terminal.rewrites) terminal.writeError("\r\u001b[2K");

@@ -89,11 +89,17 @@ export function renderCheckpoints(checkpoints: readonly Checkpoint[]): string {
         ["last key", cursor?.lexical === undefined ? undefined : printable(cursor.lexical.last)],
         ["listed from", cursor?.listedFromMs === undefined ? undefined : formatTime(cursor.listedFromMs)],
         ["partitions", cursor?.partitioned && formatCount(cursor.partitioned.folders.length)],
-        ["inventory of", cursor?.inventoryAtMs === undefined ? undefined : formatTime(cursor.inventoryAtMs)],
+        ...inventoryFacts(cursor),
         ["seen manifest", cursor?.seen],
         ["updated", cursor === undefined ? undefined : formatTime(cursor.updatedAtMs)],
       ]);
       return `${ingestion}\n${facts === "" ? "  nothing remembered\n" : facts}`;
     })
     .join("");
+}
+
+function inventoryFacts(cursor: CursorRecord | undefined): [string, string][] {
+  return Object.entries(cursor?.inventoriesAtMs ?? {}).map(([location, atMs]) => {
+    return ["inventory of", `${formatTime(atMs)}, ${printable(location)}`];
+  });
 }

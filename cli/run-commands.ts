@@ -8,7 +8,7 @@ import type { IngestionId } from "../lambdas/core/ids.ts";
 import { activeRun, startRun, watchRun } from "./backfill.ts";
 import { chosenIngestions, type GlobalOptions, onStack, respond, type Stack, withRealBucket } from "./commands.ts";
 import { type Checkpoint, renderCheckpoints, renderRun, renderRuns } from "./render-runs.ts";
-import { findRun, listRuns, readCheckpoint, readProgress, resetCheckpoint } from "./runs.ts";
+import { findRun, listRuns, readCheckpoint, readProgress, resetCheckpoint, withCounts } from "./runs.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface BackfillOptions {
@@ -93,7 +93,8 @@ export async function runs(
     const ingestions = chosenIngestions(config, options, query.ingestion);
     const lists = await Promise.all(ingestions.map(({ id }) => listRuns(operator.ledger, id, query.limit)));
     const newestFirst = lists.flat().toSorted((a, b) => b.startedAtMs - a.startedAtMs);
-    respond(terminal, options, newestFirst, renderRuns);
+    const counted = await Promise.all(newestFirst.map((record) => withCounts(operator.ledger, record)));
+    respond(terminal, options, counted, renderRuns);
     return true;
   });
 }

@@ -12,7 +12,10 @@ import {
   SHARD_PREFIX,
   shardsPartition,
 } from "../lambdas/core/discovery/run-records.ts";
+import { findRun as findBegun } from "../lambdas/core/discovery/run-state.ts";
+import { MoraineError } from "../lambdas/core/errors.ts";
 import type { IngestionId } from "../lambdas/core/ids.ts";
+import { removeItem } from "../lambdas/core/ledger-writes.ts";
 import type { Ledger } from "../lambdas/core/ports.ts";
 
 /** Newest first. */
@@ -23,16 +26,27 @@ export async function listRuns(ledger: Ledger, ingestion: IngestionId, limit: nu
   return runs;
 }
 
-/** How many runs are looked through for an id. */
-const SEARCH_MAX = 1000;
+/** As `readProgress` counts: a run that failed in its first round has listed something, too. */
+export async function withCounts(ledger: Ledger, run: RunRecord): Promise<RunRecord> {
+  if (run.report !== undefined) return run;
+  return { ...run, counts: countsOf(run, await readShards(ledger, run.runId), await readEarlier(ledger, run)) };
+}
 
+/** One that began within the last 30 days, by the marker that it left: two reads at most. */
+export async function findRecentRun(ledger: Ledger, runId: string): Promise<RunRecord | undefined> {
+  return (await findBegun({ ledger }, runId))?.record;
+}
+
+/** Looks through all runs for one whose marker has expired. */
 export async function findRun(
   ledger: Ledger,
   ingestions: readonly IngestionId[],
   runId: string,
 ): Promise<RunRecord | undefined> {
+  const recent = await findRecentRun(ledger, runId);
+  if (recent !== undefined) return recent;
   for (const ingestion of ingestions) {
-    for await (const item of ledger.list(runsPartition(ingestion), RUN_PREFIX, { limit: SEARCH_MAX, reverse: true })) {
+    for await (const item of ledger.list(runsPartition(ingestion), RUN_PREFIX, { reverse: true })) {
       const run = readRun(item);
       if (run.runId === runId) return run;
     }
@@ -42,7 +56,7 @@ export async function findRun(
 
 export interface Progress {
   readonly run: RunRecord;
-  /** So far: of a run under way the sum of its shards' checkpoints, and of those of the runs it takes up again. */
+  /** Of a run without a report the sum of its shards' checkpoints, and of those of the runs it takes up again. */
   readonly counts: Counts;
   readonly shards: number;
   readonly shardsDone: number;
@@ -55,16 +69,16 @@ export interface Progress {
 
 export async function readProgress(ledger: Ledger, run: RunRecord, nowMs: number): Promise<Progress> {
   const elapsedMs = Math.max(1, (run.endedAtMs ?? nowMs) - run.startedAtMs);
-  if (run.status !== "RUNNING") {
-    const { report, counts, shards } = run;
-    const rate = counts.total / (elapsedMs / 1000);
-    return { run, counts: report ?? counts, shards, shardsDone: shards, elapsedMs, rate };
+  const { report } = run;
+  if (report !== undefined) {
+    const { shards } = run;
+    return { run, counts: report, shards, shardsDone: shards, elapsedMs, rate: report.total / (elapsedMs / 1000) };
   }
   const own = await readShards(ledger, run.runId);
   const earlier = await readEarlier(ledger, run);
-  const counts = addCounts(own.counts, earlier.counts);
+  const counts = countsOf(run, own, earlier);
   const rate = own.counts.total / (elapsedMs / 1000);
-  const expected = await expectedTotal(ledger, run);
+  const expected = run.status === "RUNNING" ? await expectedTotal(ledger, run) : undefined;
   const left = expected === undefined || rate === 0 ? -1 : (expected - counts.total) / rate;
   return {
     run,
@@ -75,6 +89,11 @@ export async function readProgress(ledger: Ledger, run: RunRecord, nowMs: number
     rate,
     ...(left < 0 ? {} : { leftMs: left * 1000 }),
   };
+}
+
+/** Checkpoints expire, and the run stays: then it has what its rounds had gathered. */
+function countsOf(run: RunRecord, own: ShardSums, earlier: ShardSums): Counts {
+  return own.all + earlier.all === 0 ? run.counts : addCounts(own.counts, earlier.counts);
 }
 
 interface ShardSums {
@@ -97,8 +116,8 @@ async function readShards(ledger: Ledger, runId: string): Promise<ShardSums> {
 }
 
 /** Of the runs that this one takes up again, back to the first. */
-async function readEarlier(ledger: Ledger, { ingestion, resumes }: RunRecord): Promise<ShardSums> {
-  const run = resumes === undefined ? undefined : await findRun(ledger, [ingestion], resumes);
+async function readEarlier(ledger: Ledger, { resumes }: RunRecord): Promise<ShardSums> {
+  const run = resumes === undefined ? undefined : await findRecentRun(ledger, resumes);
   if (run === undefined) return { counts: NO_COUNTS, all: 0, done: 0 };
   const [own, earlier] = [await readShards(ledger, run.runId), await readEarlier(ledger, run)];
   return { counts: addCounts(own.counts, earlier.counts), all: own.all + earlier.all, done: own.done + earlier.done };
@@ -115,9 +134,17 @@ export async function readCheckpoint(ledger: Ledger, ingestion: IngestionId): Pr
   return item && readCursor(item);
 }
 
-/** Forgets what earlier runs left: the next run lists and asks for everything. The ledger's files stay known. */
+/** Each turn means that a run moved the cursor in between. */
+const RESET_TURNS_MAX = 8;
+
+/** Forgets what earlier runs left: the next run lists and asks for everything. The ledger's files stay known. False: there was nothing. */
 export async function resetCheckpoint(ledger: Ledger, ingestion: IngestionId): Promise<boolean> {
-  const item = await ledger.read(cursorKey(ingestion));
-  if (item === undefined) return false;
-  return (await ledger.remove(item.key, item.revision)).kind === "written";
+  for (let turn = 0; turn < RESET_TURNS_MAX; turn++) {
+    const item = await ledger.read(cursorKey(ingestion));
+    if (item === undefined) return false;
+    if ((await removeItem(ledger, item.key, item.revision)).kind === "written") return true;
+  }
+  throw new MoraineError("Unavailable", "the checkpoint keeps changing and was not forgotten: try again", {
+    ingestion,
+  });
 }

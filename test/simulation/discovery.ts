@@ -92,14 +92,15 @@ class DiscoveryLife {
    * no event tells; then two.
    */
   async #awayForDays(): Promise<void> {
-    const { world, bucket } = this.#host;
+    const { world, bucket, setup } = this.#host;
+    const { strategy } = setup.listing;
     await this.#host.execute("before", { fresh: true });
     await this.#host.rest();
     for (let days = 4 + world.upTo(4); days > 0; days--) {
       this.#host.wakesAtMs = world.now() + DAY_MS;
       await world.sleep(DAY_MS);
       for (let count = world.upTo(4); count > 0; count--) await bucket.put(bucket.newKey(), true);
-      if (world.chance(0.3)) await this.#host.execute(`part${days}`, { sizeBytesMin: 15, fresh: true });
+      if (world.chance(0.3)) await this.#host.execute(`part${days}`, { strategy, sizeBytesMin: 15, fresh: true });
     }
     await this.#host.writeInventory();
     for (const name of ["after", "again"]) {
@@ -126,8 +127,9 @@ class DiscoveryLife {
     const { world, isEventful, setup } = this.#host;
     if (isEventful && world.chance(0.4)) {
       const dates = { strategy: "partitioned", dateFrom: "2025-12-28", dateTo: "2026-01-02" };
-      const isPartitioned = setup.listing.strategy === "partitioned";
-      return world.pick([{ modifiedFrom: "2020-01-01" }, { sizeBytesMin: 1 }, isPartitioned ? dates : {}]);
+      const { strategy } = setup.listing;
+      const inputs = [{ modifiedFrom: "2020-01-01" }, { strategy, sizeBytesMin: 1 }];
+      return world.pick([...inputs, strategy === "partitioned" ? dates : {}]);
     }
     return world.pick([
       {},

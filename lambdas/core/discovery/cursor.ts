@@ -60,12 +60,17 @@ export function nextCursor(before: CursorRecord | undefined, facts: CursorFacts)
     ...(partitioned === undefined || isForgotten(before, plan)
       ? {}
       : { partitioned: { ...partitioned, listedFromMs: run.listedFromMs } }),
-    ...(inventoryAtMs === undefined ? {} : { inventoryAtMs }),
+    ...nextInventories(before, run.input, inventoryAtMs),
     ...(seen === undefined ? {} : { seen }),
     ingestion: run.ingestion,
     source: run.source,
     updatedAtMs: nowMs,
   };
+}
+
+function nextInventories(before: CursorRecord | undefined, { listing }: RunInput, inventoryAtMs: number | undefined) {
+  if (listing.strategy !== "inventory" || inventoryAtMs === undefined) return {};
+  return { inventoriesAtMs: { ...before?.inventoriesAtMs, [listing.location]: inventoryAtMs } };
 }
 
 /** Of a run that saw a part only. */

@@ -27,7 +27,7 @@ export type Listing =
   | { readonly strategy: "full" }
   /** Lists keys behind the last key seen, and `lookbackKeys` before it again. */
   | { readonly strategy: "incremental_lexical"; readonly lookbackKeys: number }
-  /** Lists all; what is older than the last run's start minus `overlapMs` is compared with the seen manifest only. */
+  /** Lists and asks as `full` does; a new file from before the last whole listing's start minus `overlapMs` is reported. */
   | { readonly strategy: "incremental_time"; readonly overlapMs: number }
   /** `pattern`: strftime text below the ingestion's prefix, such as `year=%Y/month=%m/day=%d` or `%Y/%m/%d/%H`. UTC. */
   | { readonly strategy: "partitioned"; readonly pattern: string; readonly lookbackMs: number }
@@ -277,6 +277,7 @@ export interface CursorRecord {
   readonly partitioned?: SeenPartitions & { readonly listedFromMs: number };
   /** Location of the seen index; a stale one costs reads. */
   readonly seen?: ObjectUri;
-  readonly inventoryAtMs?: number;
+  /** Of each inventory, by its location: when the report was made that was read last. */
+  readonly inventoriesAtMs?: Readonly<Record<string, number>>;
   readonly updatedAtMs: number;
 }

@@ -139,9 +139,10 @@ function planInventory(
     .toSorted((a, b) => b.sizeBytes - a.sizeBytes)
     .map((file, index): Shard => ({ kind: "inventory", id: shardId(index), file, rowsDone: 0 }));
   const hours = Math.floor((nowMs - report.createdAtMs) / 3_600_000);
+  const readAtMs = cursor?.inventoriesAtMs?.[listing.location] ?? -1;
   const stale = [
     ...(nowMs - report.createdAtMs > listing.ageMaxMs ? [`${report.manifest} is ${hours} hours old`] : []),
-    ...(report.createdAtMs <= (cursor?.inventoryAtMs ?? -1) ? [`${report.manifest} was read by an earlier run`] : []),
+    ...(report.createdAtMs <= readAtMs ? [`${report.manifest} was read by an earlier run`] : []),
   ];
   return {
     shards,

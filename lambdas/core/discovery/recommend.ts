@@ -78,7 +78,7 @@ function byPartition(layout: Layout, dates: NonNullable<Layout["dates"]>): Choic
   const lookback = Math.min(days, 60);
   return {
     strategy: "partitioned",
-    options: `pattern: "${dates.pattern.text}", lookback: ${lookback}d, `,
+    options: `pattern: ${quoted(dates.pattern.text)}, lookback: ${lookback}d, `,
     every: dates.pattern.unit === "hour" || dates.pattern.unit === "day" ? "1h" : "1d",
     wider: "{ strategy: full, every: 7d }",
     why: [
@@ -104,7 +104,7 @@ function byNothing(sample: Sample, layout: Layout): Choice {
   if (layout.files > MANY_FILES) {
     return {
       strategy: "inventory",
-      options: `location: "${inventoryOf(sample)}", `,
+      options: `location: ${quoted(inventoryOf(sample))}, `,
       every: "1d",
       why: [
         order,
@@ -121,15 +121,20 @@ function byNothing(sample: Sample, layout: Layout): Choice {
     why: [
       order,
       ...dated,
-      "a listing sees every key, and only files newer than the last one are asked for in the ledger",
+      "a listing sees every key, the ledger is asked about files that no earlier run has confirmed, and new files with old dates are reported",
     ],
   };
 }
 
 function widest(sample: Sample, layout: Layout): string {
   return layout.files > MANY_FILES
-    ? `{ strategy: inventory, location: "${inventoryOf(sample)}", every: 1d }`
+    ? `{ strategy: inventory, location: ${quoted(inventoryOf(sample))}, every: 1d }`
     : "{ strategy: full, every: 7d }";
+}
+
+/** Folders have what names they like; JSON's text is YAML's, too. */
+function quoted(text: string): string {
+  return JSON.stringify(text);
 }
 
 function inventoryOf(sample: Sample): string {

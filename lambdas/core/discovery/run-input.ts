@@ -63,11 +63,11 @@ function readIngestion(reader: InputReader, config: MoraineConfig): Ingestion | 
 const LISTING_FIELDS = ["dateFrom", "dateTo", "pattern", "lookback", "overlap", "inventory"];
 
 /**
- * Whoever names a part of the keys or of the time wants what is there, and not the news that the ingestion's own listing looks for: a
- * cursor, or a look-back, would leave out most of it without a word.
+ * Whoever names a part of the files - by key, time or size - wants what is there, and not the news that the ingestion's own listing
+ * looks for: a cursor, or a look-back, would leave out most of it without a word.
  */
 function readStrategy(reader: InputReader, ingestion: Ingestion | undefined, scope: Scope): Strategy | undefined {
-  const isPart = [scope.prefix, scope.modifiedFromMs, scope.modifiedBeforeMs].some((bound) => bound !== undefined);
+  const isPart = Object.keys(scope).length > 0;
   const isOwn = !isPart || LISTING_FIELDS.some((name) => reader.has(name));
   const strategy =
     reader.choice("strategy", STRATEGIES) ?? (isOwn ? ingestion?.discovery.listing.strategy : ("full" as const));

@@ -15,7 +15,12 @@ const MINUTE_MS = 60_000;
 const FIRST_MS = Date.UTC(2026, 0, 1);
 
 /** `serial`: reports are told apart, and ordered, by the minute in their name. */
-export async function writeInventory(store: MemoryObjectStore, nowMs: number, serial: number): Promise<void> {
+export async function writeInventory(
+  store: MemoryObjectStore,
+  nowMs: number,
+  serial: number,
+  location = INVENTORY_LOCATION,
+): Promise<void> {
   const start = `s3://${BUCKET}/`;
   const rows = [...store.objects]
     .filter(([uri]) => uri.startsWith(start))
@@ -43,6 +48,6 @@ export async function writeInventory(store: MemoryObjectStore, nowMs: number, se
   };
   const bytes = new Uint8Array(Buffer.from(JSON.stringify(manifest)));
   const checksum = new Uint8Array(Buffer.from(files.map((file) => file.MD5checksum).join("")));
-  await store.put(`${INVENTORY_LOCATION}/${name}Z/manifest.json` as ObjectUri, bytes);
-  await store.put(`${INVENTORY_LOCATION}/${name}Z/manifest.checksum` as ObjectUri, checksum);
+  await store.put(`${location}/${name}Z/manifest.json` as ObjectUri, bytes);
+  await store.put(`${location}/${name}Z/manifest.checksum` as ObjectUri, checksum);
 }

@@ -3,9 +3,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Progress } from "../../../cli/runs.ts";
 import type { RunRecord } from "../../../lambdas/core/discovery/model.ts";
-import { failRun, planRound } from "../../../lambdas/core/discovery/run.ts";
+import { failRun, gatherRound, planRound } from "../../../lambdas/core/discovery/run.ts";
+import { begunKey, runItem, SHARD_PREFIX, shardsPartition } from "../../../lambdas/core/discovery/run-records.ts";
+import type { Revision } from "../../../lambdas/core/ids.ts";
+import type { Ledger, LedgerItem } from "../../../lambdas/core/ports.ts";
+import { INVENTORY_LOCATION, writeInventory } from "../../simulation/discovery/inventory-report.ts";
 import { type RunHarness, RunHarness as World } from "../discovery/run-harness.ts";
-import { CONFIG, type Machine, outputsFile, RUN_ID, run } from "./terminal.ts";
+import { CONFIG, type Machine, outputsFile, type Ran, RUN_ID, run } from "./terminal.ts";
 
 const MACHINE_ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:backfill";
 
@@ -155,6 +159,17 @@ describe("watching a run", () => {
     ]);
   });
 
+  test("that has not begun looks through no other runs", async () => {
+    const harness = new World();
+    await harness.run("one");
+    const waiting = { ...machineOf(harness), startExecution: async () => "arn:two", execution: running };
+    let slept = 0;
+    const sleep = async () => void slept++;
+    harness.ledger.calls.clear();
+    await run({ ...waiting, sleep, interrupted: () => slept === 5 }, "backfill", "orders");
+    expect([slept, harness.ledger.calls.get("list")]).toEqual([5, undefined]);
+  });
+
   test("and not watching it exclude each other", async () => {
     const { code, err } = await run(machine, "backfill", "orders", "--watch", "--detach");
     expect([code, err]).toEqual([2, expect.stringContaining("'--detach'")]);
@@ -169,6 +184,22 @@ test("moraine runs and run tell of runs, newest first and by id", async () => {
   expect(code).toBe(0);
   expect(out).toContain("12 listed: 12 new, 0 changed, 0 known, 0 skipped, 0 excluded");
   expect((await run(machine, "run", "nobody")).code).toBe(1);
+});
+
+test("moraine run finds a run with more than a thousand after it, also when its begin marker has expired", async () => {
+  const harness = new World();
+  await harness.run("old");
+  const old = (await harness.record("old")) as RunRecord;
+  for (let n = 1; n <= 1001; n++) {
+    const later = { ...old, runId: `later-${n}`, startedAtMs: old.startedAtMs + n };
+    await harness.ledger.write(runItem(later, later.runId as Revision), "absent");
+  }
+  harness.ledger.calls.clear();
+  expect((await run(machineOf(harness), "run", "old")).code).toBe(0);
+  expect(harness.ledger.calls.get("list")).toBeUndefined();
+  const begun = (await harness.ledger.read(begunKey("old"))) as LedgerItem;
+  await harness.ledger.remove(begun.key, begun.revision);
+  expect((await run(machineOf(harness), "run", "old")).code).toBe(0);
 });
 
 describe("the progress of a run under way", () => {
@@ -207,12 +238,86 @@ describe("the progress of a run under way", () => {
   });
 });
 
+describe("a run that failed", () => {
+  test("is shown with what its shards had listed, by itself and in the list", async () => {
+    const harness = new World();
+    await harness.fill(60);
+    const begun = await harness.begin("one");
+    await harness.listAll(begun, await planRound(harness.context(), begun), { objectsMax: 10 });
+    await failRun(harness.context(), begun, "stopped");
+    const total = harness.sent().length;
+    expect(total).toBeGreaterThan(0);
+    const { run: record, counts, leftMs } = JSON.parse((await run(machineOf(harness), "run", "one", "--json")).out);
+    expect([record.status, counts.total, leftMs]).toEqual(["FAILED", total, undefined]);
+    const [listed] = JSON.parse((await run(machineOf(harness), "runs", "--json")).out) as RunRecord[];
+    expect([listed?.status, listed?.counts.total]).toEqual(["FAILED", total]);
+  });
+
+  test("has what its rounds had gathered when its checkpoints have expired", async () => {
+    const harness = new World();
+    await harness.fill(60);
+    const begun = await harness.begin("one");
+    const round = await planRound(harness.context(), begun);
+    await harness.listAll(begun, round, { objectsMax: 10 });
+    await gatherRound(harness.context(), begun, round);
+    await failRun(harness.context(), begun, "stopped");
+    const total = harness.sent().length;
+    for await (const { key, revision } of harness.ledger.list(shardsPartition("one"), SHARD_PREFIX)) {
+      await harness.ledger.remove(key, revision);
+    }
+    const { counts } = JSON.parse((await run(machineOf(harness), "run", "one", "--json")).out) as Progress;
+    expect([total > 0, counts.total]).toEqual([true, total]);
+  });
+});
+
 test("a checkpoint is shown, and forgotten only for the ingestion that is named", async () => {
   expect((await run(machine, "checkpoints", "orders")).out).toContain("orders/0011");
   expect((await run(machine, "checkpoints", "--reset")).code).toBe(2);
   expect((await run(machine, "checkpoints", "orders", "--reset")).out).toContain("starts from nothing");
   expect(await world.cursor()).toBeUndefined();
   expect((await run(machine, "checkpoints", "orders")).out).toContain("nothing remembered");
+});
+
+test("a checkpoint names the inventory that was read, and when it was made", async () => {
+  const harness = new World({
+    listing: { strategy: "inventory", location: INVENTORY_LOCATION, ageMaxMs: 86_400_000 },
+  });
+  await harness.fill(1);
+  await writeInventory(harness.store, harness.clock.now(), 0);
+  await harness.run("one");
+  const { out } = await run(machineOf(harness), "checkpoints", "orders");
+  expect(out).toMatch(new RegExp(`inventory of .*, ${INVENTORY_LOCATION}`));
+});
+
+describe("a checkpoint that a run moves while it is being forgotten", () => {
+  /** The cursor is written anew before each of the first `moves` removals. */
+  async function reset(moves: number): Promise<{ harness: RunHarness; ran: Ran }> {
+    const harness = new World();
+    await harness.run("one");
+    const { ledger } = harness;
+    let moved = 0;
+    const remove: Ledger["remove"] = async (key, expected) => {
+      const item = moved++ < moves ? await ledger.read(key) : undefined;
+      if (item !== undefined) await ledger.write({ ...item, revision: `moved-${moved}` as Revision }, item.revision);
+      return ledger.remove(key, expected);
+    };
+    const moving = new Proxy(ledger, {
+      get: (target, name) => (name === "remove" ? remove : Reflect.get(target, name, target).bind(target)),
+    });
+    return { harness, ran: await run({ ...machineOf(harness), ledger: moving }, "checkpoints", "orders", "--reset") };
+  }
+
+  test("is read and removed again", async () => {
+    const { harness, ran } = await reset(2);
+    expect([ran.code, ran.out]).toEqual([0, expect.stringContaining("starts from nothing")]);
+    expect(await harness.cursor()).toBeUndefined();
+  });
+
+  test("again and again is an error, and not said to be forgotten", async () => {
+    const { harness, ran } = await reset(Number.POSITIVE_INFINITY);
+    expect([ran.code, ran.err]).toEqual([3, expect.stringContaining("keeps changing")]);
+    expect(await harness.cursor()).toBeDefined();
+  });
 });
 
 test("moraine recommend looks at a prefix and answers with a discovery section", async () => {

@@ -473,7 +473,7 @@ describe("inventory", () => {
       count: 1,
       examples: ["s3://reports/all/2026-03-01T01-00Z/manifest.json is 73 hours old"],
     });
-    const asked = { listing, cursor: { inventoryAtMs: madeAtMs } };
+    const asked = { listing, cursor: { inventoriesAtMs: { [listing.location]: madeAtMs } } };
     const again = await plan(new SortedBucket([]), asked, await withReport(madeAtMs));
     expect(again.shards).toHaveLength(2);
     expect(again.broken.stale_inventory?.examples).toEqual([

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { parseConfig } from "../../../lambdas/core/config-file.ts";
 import { findPattern, layoutOf, rankCorrelation } from "../../../lambdas/core/discovery/layout.ts";
 import { type Recommendation, recommend } from "../../../lambdas/core/discovery/recommend.ts";
@@ -78,6 +79,13 @@ describe("the advice", () => {
     expect(advice.yaml).toContain("{ strategy: full, every: 7d }");
   });
 
+  test("for folders with quotes and backslashes in their names is YAML that says the same names", async () => {
+    const { advice } = await look(make(COUNT, (n, ms) => `in/a"b\\c/${iso(ms).slice(0, 10)}/${hash(n)}`));
+    expect(advice.strategy).toBe("partitioned");
+    const [listing] = parse(advice.yaml).discovery.reconcile;
+    expect(listing.pattern).toBe('a"b\\c/%Y-%m-%d');
+  });
+
   test("for files that come late is a look-back that holds them", async () => {
     const key = (n: number, ms: number) => `in/${iso(ms).slice(0, 10)}/${hash(n)}`;
     const { advice } = await look(make(COUNT, key, 9 * DAY_MS));
@@ -104,10 +112,11 @@ describe("the advice", () => {
     expect(files).toBeLessThan(COUNT * 3);
   });
 
-  test("for flat random keys is to compare times, and the number of files is about right", async () => {
+  test("for flat random keys is to list all and report new files with old dates, and the number of files is about right", async () => {
     const { sample, advice } = await look(make(COUNT, (n) => `in/${hash(n)}.csv`));
     expect(advice.strategy).toBe("incremental_time");
     expect(advice.why.join("\n")).toContain("keys do not grow with time");
+    expect(advice.why.join("\n")).toContain("the ledger is asked about files that no earlier run has confirmed");
     const { files } = layoutOf(sample);
     expect(files).toBeGreaterThan(COUNT / 2);
     expect(files).toBeLessThan(COUNT * 2);

@@ -104,15 +104,20 @@ describe("the input of a run", () => {
     const strategyOf = (fields: object, discovery: Partial<Ingestion["discovery"]>) =>
       read({ ingestion: "orders", ...fields }, discovery).input.listing.strategy;
 
-    test.each([{ prefix: "orders/a" }, { modifiedFrom: "2026-01-01" }, { modifiedBefore: "2026-01-01" }])(
-      "lists all of what %j names",
-      (fields) => {
-        expect([strategyOf(fields, lexical), strategyOf(fields, dated)]).toEqual(["full", "full"]);
-      },
-    );
+    test.each([
+      { prefix: "orders/a" },
+      { include: ["*.csv"] },
+      { exclude: ["*.tmp"] },
+      { modifiedFrom: "2026-01-01" },
+      { modifiedBefore: "2026-01-01" },
+      { sizeBytesMin: 1 },
+      { sizeBytesMax: 1 },
+    ])("lists all of what %j names", (fields) => {
+      expect([strategyOf(fields, lexical), strategyOf(fields, dated)]).toEqual(["full", "full"]);
+    });
 
     test("lists its own way when nothing, or something of that way, is named", () => {
-      expect(strategyOf({ prefix: "orders/", sizeBytesMin: 1 }, lexical)).toBe("incremental_lexical");
+      expect(strategyOf({ prefix: "orders/", include: [] }, lexical)).toBe("incremental_lexical");
       expect(strategyOf({ strategy: "incremental_lexical", modifiedFrom: "2026-01-01" }, lexical)).toBe(
         "incremental_lexical",
       );

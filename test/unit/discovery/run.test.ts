@@ -129,7 +129,7 @@ describe("a run", () => {
     const world = new RunHarness({ listing: { strategy: "incremental_lexical", lookbackKeys: 4 } });
     await world.fill(10);
     await world.run("one", { prefix: "orders/000" });
-    await world.run("two", { sizeBytesMin: 1 });
+    await world.run("two", { strategy: "incremental_lexical", sizeBytesMin: 1 });
     expect((await world.cursor())?.lexical).toBeUndefined();
     await world.run("three", { strategy: "full" });
     expect((await world.cursor())?.listedFromMs).toBeDefined();
@@ -201,7 +201,7 @@ describe("a cursor", () => {
         listing: { strategy: "partitioned", pattern: "%Y/%m/%d", lookbackMs: 86_400_000 },
       });
       await world.put("orders/2026/01/01/a");
-      await world.run("one", scope);
+      await world.run("one", { strategy: "partitioned", ...scope });
       expect((await world.cursor())?.partitioned).toBeUndefined();
       await world.run("two");
       expect((await world.cursor())?.partitioned?.folders).toContain("orders/2026/");
@@ -254,11 +254,14 @@ describe("an inventory", () => {
     const world = new RunHarness({ listing });
     await world.fill(10);
     await writeInventory(world.store, world.clock.now(), 0);
-    expect(await world.run("one", { prefix: "orders/000" })).toMatchObject({ new: 10, broken: {} });
-    expect(await world.run("two", { sizeBytesMin: 1 })).toMatchObject({ broken: {} });
-    expect((await world.cursor())?.inventoryAtMs).toBeUndefined();
+    expect(await world.run("one", { strategy: "inventory", prefix: "orders/000" })).toMatchObject({
+      new: 10,
+      broken: {},
+    });
+    expect(await world.run("two", { strategy: "inventory", sizeBytesMin: 1 })).toMatchObject({ broken: {} });
+    expect((await world.cursor())?.inventoriesAtMs).toBeUndefined();
     await world.run("three");
-    expect((await world.cursor())?.inventoryAtMs).toBe(world.clock.now());
+    expect((await world.cursor())?.inventoriesAtMs).toEqual({ [INVENTORY_LOCATION]: world.clock.now() });
     expect((await world.run("four")).broken.stale_inventory?.count).toBe(1);
   });
 
@@ -273,6 +276,22 @@ describe("an inventory", () => {
     world.clock.advance(60_000);
     await writeInventory(world.store, world.clock.now(), 1);
     expect(await world.run("two")).toMatchObject({ new: 10 });
+  });
+
+  test("is not stale because a later report of another one was read", async () => {
+    const older = { ...listing, location: "s3://inventories/landing/older" };
+    const world = new RunHarness({ listing, schedules: [{ listing: older, everySeconds: 3600 }] });
+    await world.fill(10);
+    for (const { location } of [older, listing]) {
+      await writeInventory(world.store, world.clock.now(), 0, location);
+      world.clock.advance(1000);
+    }
+    for (const stale of [false, true]) {
+      for (const { location } of [listing, older]) {
+        const { broken } = await world.run(`${location} ${stale}`, { inventory: location });
+        expect([location, broken.stale_inventory !== undefined]).toEqual([location, stale]);
+      }
+    }
   });
 
   test("is a whole listing as of when it was made: files that no event brings are missed from then on", async () => {
