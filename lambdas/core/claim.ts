@@ -89,12 +89,17 @@ export function decideClaim(current: FileRecord, event: ObjectEvent, policy: Ove
   if (current.status === "DISCOVERED") return { kind: "take" };
   if (relation === "same") {
     if (current.status === "SKIPPED") return { kind: "take" };
-    // A service that was away is no verdict on the file. And the same bytes put again on purpose are a wish to try again.
+    // The same bytes put again on purpose are a wish to try again.
     const again = event.version.sequencer !== current.version.sequencer && isLater(current.version, event.version);
-    const retry = current.status === "FAILED" && (again || current.error?.kind === "Unavailable");
+    const retry = current.status === "FAILED" && (again || isNoVerdict(current));
     return retry ? { kind: "take" } : { kind: "known", why: "duplicate" };
   }
   return policy === "ignore" && current.loaded !== undefined ? { kind: "known", why: "ignored" } : { kind: "take" };
+}
+
+/** A service that was away is no verdict on the file, nor is what configuration or code must change for. */
+function isNoVerdict({ error }: FileRecord): boolean {
+  return error?.kind === "Unavailable" || error?.kind === "Invalid";
 }
 
 /** Whether only the store can tell: nothing says which of the two came last, or this very version was gone when it was to be read. */

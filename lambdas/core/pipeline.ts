@@ -5,10 +5,10 @@
 
 import { abortBatch, discardBatch, type HeldBatch, openBatch, sealBatch } from "./batch.ts";
 import { BatchWork, type ClaimedTask, type FileOutcome } from "./batch-work.ts";
-import { type ClaimOutcome, claimFile } from "./claim.ts";
+import { type ClaimOutcome, claimFile, decideFile } from "./claim.ts";
 import { mapLimit } from "./concurrency.ts";
 import type { Ingestion } from "./config.ts";
-import { isKind } from "./errors.ts";
+import { isKind, type MoraineError } from "./errors.ts";
 import { currentSchema, defaultSpec } from "./iceberg/metadata.ts";
 import { objectUri, tableIdOf } from "./ids.ts";
 import { type LoadMessage, type LoadPlan, planLoad, type Task } from "./load-plan.ts";
@@ -101,18 +101,38 @@ async function loadBatch(context: BatchContext, ingestion: Ingestion, tasks: rea
   const table = tableIdOf(ingestion.target);
   const intends = tasks.map((task) => task.event);
   const batch = await openBatch(ports, { table, ingestion: ingestion.id, intends }, settings.leaseMs);
+  let claimed: readonly ClaimedTask[] = [];
   try {
     const outcomes = new Map<Task, FileOutcome>();
-    const claimed = await spans.time("claim", () => claimTasks(context, ingestion, batch, tasks, outcomes));
+    claimed = await spans.time("claim", () => claimTasks(context, ingestion, batch, tasks, outcomes));
     const loaded = claimed.length === 0 ? undefined : await loadClaimed(context, ingestion, batch, claimed, outcomes);
     // Not sealed: all it claimed is decided and nothing was uploaded, so nothing but the item is left behind.
     if (loaded === undefined) await discardBatch(ports, batch);
     return { outcomes, ...(loaded ?? { records: 0, bytesRead: 0 }) };
   } catch (error) {
+    if (isKind(error, "Fenced")) throw error;
     // Whoever meets the claims of an aborted batch may take the files at once, instead of after the lease.
-    if (!isKind(error, "Fenced")) await abortBatch(ports, batch, { released: true }).catch(() => undefined);
-    throw error;
+    const end = await abortBatch(ports, batch, { released: true }).catch(() => undefined);
+    if (end !== "aborted" || !isKind(error, "Invalid")) throw error;
+    return { outcomes: await failAlone(context, claimed, error), records: 0, bytesRead: 0 };
   }
+}
+
+/**
+ * No file is blamed for the error, but it met this one alone, and too often: its reason goes on record, and it goes round no longer.
+ * Its batch was aborted before, so the claim may have been taken over: then the new holder decides.
+ */
+async function failAlone(
+  { ports, settings }: LoadContext,
+  claimed: readonly ClaimedTask[],
+  error: MoraineError,
+): Promise<ReadonlyMap<Task, FileOutcome>> {
+  const [only, ...company] = claimed;
+  if (only === undefined || company.length > 0 || only.task.deliveries < settings.deliveriesMax) throw error;
+  const { kind, message } = error;
+  const fate = { status: "FAILED", reason: "UNLOADABLE", error: { kind, message } } as const;
+  await decideFile(ports.ledger, { ...only.file, ...fate, processedAtMs: ports.clock.now() });
+  return new Map([[only.task, "failed"]]);
 }
 
 async function claimTasks(
