@@ -101,9 +101,9 @@ async function loadBatch(context: BatchContext, ingestion: Ingestion, tasks: rea
   const table = tableIdOf(ingestion.target);
   const intends = tasks.map((task) => task.event);
   const batch = await openBatch(ports, { table, ingestion: ingestion.id, intends }, settings.leaseMs);
+  const outcomes = new Map<Task, FileOutcome>();
   let claimed: readonly ClaimedTask[] = [];
   try {
-    const outcomes = new Map<Task, FileOutcome>();
     claimed = await spans.time("claim", () => claimTasks(context, ingestion, batch, tasks, outcomes));
     const loaded = claimed.length === 0 ? undefined : await loadClaimed(context, ingestion, batch, claimed, outcomes);
     // Not sealed: all it claimed is decided and nothing was uploaded, so nothing but the item is left behind.
@@ -113,26 +113,30 @@ async function loadBatch(context: BatchContext, ingestion: Ingestion, tasks: rea
     if (isKind(error, "Fenced")) throw error;
     // Whoever meets the claims of an aborted batch may take the files at once, instead of after the lease.
     const end = await abortBatch(ports, batch, { released: true }).catch(() => undefined);
-    if (end !== "aborted" || !isKind(error, "Invalid")) throw error;
-    return { outcomes: await failAlone(context, claimed, error), records: 0, bytesRead: 0 };
+    if (end !== "aborted" || !isKind(error, "Invalid", "Rejected")) throw error;
+    await failAlone(context, claimed, error, outcomes);
+    return { outcomes, records: 0, bytesRead: 0 };
   }
 }
 
 /**
- * No file is blamed for the error, but it met this one alone, and too often: its reason goes on record, and it goes round no longer.
- * Its batch was aborted before, so the claim may have been taken over: then the new holder decides.
+ * The reason goes on record, and the file goes round no longer, if the error met it alone: at once when one of the batch's files is to
+ * blame, too often when none is. Its batch was aborted before, so the claim may have been taken over: then the new holder decides.
  */
 async function failAlone(
   { ports, settings }: LoadContext,
   claimed: readonly ClaimedTask[],
   error: MoraineError,
-): Promise<ReadonlyMap<Task, FileOutcome>> {
+  outcomes: Map<Task, FileOutcome>,
+): Promise<void> {
   const [only, ...company] = claimed;
-  if (only === undefined || company.length > 0 || only.task.deliveries < settings.deliveriesMax) throw error;
   const { kind, message } = error;
-  const fate = { status: "FAILED", reason: "UNLOADABLE", error: { kind, message } } as const;
+  if (only === undefined || company.length > 0) throw error;
+  if (kind !== "Rejected" && only.task.deliveries < settings.deliveriesMax) throw error;
+  const reason = kind === "Rejected" ? "REFUSED_BY_TABLE" : "UNLOADABLE";
+  const fate = { status: "FAILED", reason, error: { kind, message } } as const;
   await decideFile(ports.ledger, { ...only.file, ...fate, processedAtMs: ports.clock.now() });
-  return new Map([[only.task, "failed"]]);
+  outcomes.set(only.task, "failed");
 }
 
 async function claimTasks(
