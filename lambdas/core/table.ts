@@ -50,14 +50,14 @@ export async function prepareTable(
     failures.push(...inspection.failures);
     const seen = ingestion.lineage ? [...inspection.fields, ...lineageFields] : inspection.fields;
     if (table === undefined) {
-      if (inspection.fields.length === 0) return { table: undefined, failures };
       const draft = draftTable(ingestion, seen);
-      if (!("refusal" in draft)) {
-        await createTable(ports, settings, ingestion, draft);
-        continue;
-      }
-      if (await holdsRecords(conversion, draft.schema, failures)) throw draft.refusal;
-      return { table: undefined, failures };
+      // Records without a single value are rows too.
+      const isSure = inspection.fields.length > 0 && draft.kind === "table";
+      if (!isSure && !(await holdsRecords(conversion, inspection.fields, failures)))
+        return { table: undefined, failures };
+      if (draft.kind === "refused") throw draft.error;
+      await createTable(ports, settings, ingestion, draft);
+      continue;
     }
     const updates = [...schemaUpdates(table, seen), ...specUpdates(table, ingestion)];
     if (updates.length === 0) return { table, failures };
@@ -123,6 +123,7 @@ async function createHead(ports: TablePorts, table: LoadedTable): Promise<void> 
 }
 
 interface TableDraft {
+  readonly kind: "table";
   readonly schema: Schema;
   readonly lastColumnId: number;
   readonly specFields: readonly PartitionField[];
@@ -131,21 +132,30 @@ interface TableDraft {
 function draftTable(
   ingestion: Ingestion,
   seen: readonly DraftField[],
-): TableDraft | { schema: Schema; refusal: MoraineError } {
+): TableDraft | { readonly kind: "refused"; readonly error: MoraineError } {
+  if (seen.length === 0) {
+    const message = "records without a value make no table; set lineage: true, or load a file with values first";
+    return { kind: "refused", error: new MoraineError("Rejected", message) };
+  }
   const { fields, lastColumnId } = assignFieldIds(seen, 0);
   const schema: Schema = { type: "struct", "schema-id": 0, fields };
   try {
-    return { schema, lastColumnId, specFields: parsePartitionBy(ingestion.target.partitionBy, schema) };
+    return { kind: "table", schema, lastColumnId, specFields: parsePartitionBy(ingestion.target.partitionBy, schema) };
   } catch (error) {
     if (!isKind(error, "Invalid")) throw error;
     const message = `the new table cannot be partitioned by what the file holds; correct the file, or give the column its type in schema.hints: ${error.message}`;
-    return { schema, refusal: new MoraineError("Rejected", message, {}, error) };
+    return { kind: "refused", error: new MoraineError("Rejected", message, {}, error) };
   }
 }
 
 /** Sources without a record are no reason to make a table, nor to refuse to. Nothing but a conversion counts them. */
-async function holdsRecords(conversion: Conversion, schema: Schema, failures: SourceFailure[]): Promise<boolean> {
-  const result = await conversion.convert(schema, UNPARTITIONED);
+async function holdsRecords(
+  conversion: Conversion,
+  seen: readonly DraftField[],
+  failures: SourceFailure[],
+): Promise<boolean> {
+  const { fields } = assignFieldIds([...seen, ...lineageFields], 0);
+  const result = await conversion.convert({ type: "struct", "schema-id": 0, fields }, UNPARTITIONED);
   failures.push(...result.failures);
   return result.loaded.some(({ records }) => records > 0);
 }

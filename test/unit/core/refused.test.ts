@@ -86,3 +86,37 @@ describe("the first file of a partitioned table", () => {
     expect(await recordsOf(harness)).toBe(1);
   });
 });
+
+describe("first files whose keys are all null", () => {
+  const nulls = ['{"a":null}', '{"a":null}'];
+  const ndjson: FormatOptions = { type: "ndjson" };
+
+  test("are rows like any other: none vanishes for want of a column", async () => {
+    const harness = harnessOf(ndjson, []);
+    const events = [await harness.put("orders/1", ...nulls), await harness.put("orders/2", "")];
+    expect((await load(harness, events)).outcomes).toMatchObject({ loaded: 2 });
+    expect(await recordsOf(harness)).toBe(2);
+    expect(await harness.file("orders/1")).toMatchObject({ status: "SUCCESS", records: 2 });
+  });
+
+  test("fail where rows would have no column at all, and load once the table has one", async () => {
+    const harness = harnessOf(ndjson, [], { lineage: false, onOverwrite: "append" });
+    const event = await harness.put("orders/1", ...nulls);
+    expect((await load(harness, [event])).outcomes).toMatchObject({ failed: 1 });
+    const { error } = (await harness.file("orders/1")) ?? {};
+    expect(error?.message).toMatch(/^records without a value make no table; set lineage: true/);
+    await load(harness, [await harness.put("orders/2", '{"a":1}')]);
+    await load(harness, [await harness.put("orders/1", ...nulls)]);
+    expect(await recordsOf(harness)).toBe(3);
+  });
+
+  test.each([
+    ["an empty one", "", { status: "SUCCESS", records: 0 }],
+    ["a broken one", "{", { status: "FAILED", reason: "MALFORMED_JSON" }],
+  ])("make no table when there are no records: %s", async (_, text, fate) => {
+    const harness = harnessOf(ndjson, []);
+    await load(harness, [await harness.put("orders/1", text)]);
+    expect(await harness.file("orders/1")).toMatchObject(fate);
+    expect(await harness.table()).toBeUndefined();
+  });
+});
