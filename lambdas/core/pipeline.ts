@@ -233,7 +233,7 @@ async function giveBack(
   const tried = plan.batches.slice(0, begun).flatMap(({ tasks }) => tasks);
   const untried = plan.batches.slice(begun).flatMap(({ tasks }) => tasks);
   const idsOf = (tasks: readonly Task[]) => tasks.flatMap((task) => task.messageIds);
-  const failed = [...plan.invalid, ...plan.deferred, ...idsOf(tried.filter((task) => !isAcknowledged(done.get(task))))];
+  const failed = [...plan.invalid, ...idsOf(tried.filter((task) => !isAcknowledged(done.get(task))))];
   const retry = new Set([...failed, ...idsOf(untried)]);
   // Without a single batch begun nothing would keep the messages from going round as fast as the queue can.
   if (begun === 0) return { retry: [...retry], postponed: 0 };
