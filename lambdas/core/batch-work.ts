@@ -102,7 +102,7 @@ export class BatchWork {
     );
   }
 
-  /** Files without a single column, and no table yet: nothing to commit, and still loaded, with no rows. */
+  /** Files without a single record, and no table yet: nothing to commit, and still loaded, with no rows. */
   async settleEmpty(): Promise<undefined> {
     await mapLimit(this.open, this.#settings.parallelism, async (index) => {
       const { task, file } = this.#at(index);

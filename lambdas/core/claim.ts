@@ -7,12 +7,12 @@
 import { type Hold, settleClaimOf } from "./batch.ts";
 import type { Ingestion, OverwritePolicy } from "./config.ts";
 import { isKind, MoraineError } from "./errors.ts";
-import type { ObjectEvent } from "./events.ts";
+import type { ObjectEvent, ObjectVersion } from "./events.ts";
 import { type BatchId, objectUri, type Revision, type TableId, tableIdOf } from "./ids.ts";
 import { writeItem } from "./ledger-writes.ts";
 import type { Clock, GetOutcome, Ledger, ObjectStore, Random } from "./ports.ts";
 import { claimRevision, decidedRevision, type FileRecord, fileItem, readFile } from "./records.ts";
-import { isPutAgain, relateVersions } from "./versions.ts";
+import { compareSequencers, isPutAgain, relateVersions } from "./versions.ts";
 
 export type ClaimOutcome =
   /** `previous`: the record as it was, when it told how an earlier version or attempt had ended. */
@@ -53,7 +53,11 @@ export async function claimFile(context: ClaimContext, event: ObjectEvent): Prom
     }
     const current = readFile(written.current);
     const decision = decideClaim(current, event, ingestion.onOverwrite);
-    if (decision.kind === "known") return decision;
+    if (decision.kind === "known") {
+      if (decision.why !== "duplicate" || !isPutLater(current, event)) return decision;
+      if (await moveOn(context, current, event, written.current.revision)) return decision;
+      continue;
+    }
     const there = isDoubtful(current, event) ? await askStore(ports.store, event) : "found";
     if (there === "unavailable") return { kind: "busy" };
     if (there !== "found") return { kind: "known", why: "gone" };
@@ -61,13 +65,14 @@ export async function claimFile(context: ClaimContext, event: ObjectEvent): Prom
     if (decision.kind === "held") {
       const hold = await settleClaimOf(ports, current.table, current.batch);
       const held = decideHeld(hold, decision.sameVersion);
-      if (held === "busy") return { kind: "busy" };
+      // Settling writes the version as it was claimed: a later upload of it is taken note of after that.
+      if (held === "busy" || (held === "known" && isPutLater(current, event))) return { kind: "busy" };
       if (held === "known") return { kind: "known", why: "duplicate" };
       // A death in company says nothing about this file, and a service that was down says nothing about any.
       died = hold === "over" && current.batchFiles === 1;
     }
     expected = written.current.revision;
-    if (isLoadedAlready(current, event, ingestion.onOverwrite)) return restore(context, current, expected);
+    if (isLoadedAlready(current, event, ingestion.onOverwrite)) return restore(context, current, event, expected);
     claim = nextClaim(context, event, current, died);
     previous = decision.kind === "take" && current.status !== "DISCOVERED" ? current : undefined;
     if (claim.deaths >= context.deathsMax) return giveUp(context, claim, expected);
@@ -89,12 +94,16 @@ export function decideClaim(current: FileRecord, event: ObjectEvent, policy: Ove
   if (current.status === "DISCOVERED") return { kind: "take" };
   if (relation === "same") {
     if (current.status === "SKIPPED") return { kind: "take" };
-    // A service that was away is no verdict on the file. And the same bytes put again on purpose are a wish to try again.
-    const again = isPutAgain(current.version, event.version);
-    const retry = current.status === "FAILED" && (again || current.error?.kind === "Unavailable");
+    // The same bytes put again on purpose are a wish to try again.
+    const retry = current.status === "FAILED" && (isPutAgain(current.version, event.version) || isNoVerdict(current));
     return retry ? { kind: "take" } : { kind: "known", why: "duplicate" };
   }
   return policy === "ignore" && current.loaded !== undefined ? { kind: "known", why: "ignored" } : { kind: "take" };
+}
+
+/** A service that was away is no verdict on the file, nor is what configuration or code must change for. */
+function isNoVerdict({ error }: FileRecord): boolean {
+  return error?.kind === "Unavailable" || error?.kind === "Invalid";
 }
 
 /** Whether only the store can tell: nothing says which of the two came last, or this very version was gone when it was to be read. */
@@ -154,10 +163,36 @@ function nextClaim(context: ClaimContext, event: ObjectEvent, current: FileRecor
   return {
     ...claim,
     ...kept,
+    version: event.version.sequencer === undefined ? event.version : lastPut(event.version, current.version),
     attempts: current.attempts + 1,
     deaths: current.status === "PROCESSING" || current.status === "DISCOVERED" ? current.deaths + (died ? 1 : 0) : 0,
     discoveredAtMs: current.discoveredAtMs,
   };
+}
+
+/** Whether the bytes on record were put once more. Versions that were there in between came before them, and may come to be heard of later. */
+function isPutLater({ version }: FileRecord, event: ObjectEvent): boolean {
+  const { etag, sequencer } = event.version;
+  if (version.etag !== etag || version.sequencer === undefined || sequencer === undefined) return false;
+  return compareSequencers(version.sequencer, sequencer) < 0;
+}
+
+/** false: somebody else changed the record in between. */
+async function moveOn(
+  { ports, batch }: ClaimContext,
+  current: FileRecord,
+  event: ObjectEvent,
+  expected: Revision,
+): Promise<boolean> {
+  const file = { ...current, version: lastPut(current.version, event.version) };
+  return (await writeItem(ports.ledger, fileItem(file, decidedRevision(batch)), expected)).kind === "written";
+}
+
+/** `version`, as of the later one of the two uploads. */
+function lastPut(version: ObjectVersion, other: ObjectVersion): ObjectVersion {
+  const [one, two] = [version.sequencer, other.sequencer];
+  if (two === undefined || (one !== undefined && compareSequencers(one, two) >= 0)) return version;
+  return { ...version, sequencer: two };
 }
 
 /** The very bytes whose rows are in the table, back after a version that never loaded. Under `replace` loading them again is as good. */
@@ -165,8 +200,14 @@ function isLoadedAlready(current: FileRecord, event: ObjectEvent, policy: Overwr
   return policy !== "replace" && current.loaded?.version.etag === event.version.etag;
 }
 
-async function restore(context: ClaimContext, current: FileRecord, expected: Revision): Promise<ClaimOutcome> {
-  const file = asLoaded({ ...current, batch: context.batch, processedAtMs: context.ports.clock.now() });
+async function restore(
+  context: ClaimContext,
+  current: FileRecord,
+  event: ObjectEvent,
+  expected: Revision,
+): Promise<ClaimOutcome> {
+  const loaded = asLoaded({ ...current, batch: context.batch, processedAtMs: context.ports.clock.now() });
+  const file = { ...loaded, version: lastPut(lastPut(loaded.version, current.version), event.version) };
   const outcome = await writeItem(context.ports.ledger, fileItem(file, decidedRevision(context.batch)), expected);
   return outcome.kind === "written" ? { kind: "known", why: "duplicate" } : { kind: "busy" };
 }

@@ -2,6 +2,7 @@
 // Invariant: an object is deleted only when no function that could write it or make it live can be alive, and only if the table does
 // not reach it. "Old enough" is longer than any function lives: no zombie can write below a folder once it was cleared.
 
+import { holdOf } from "./batch.ts";
 import { isKind } from "./errors.ts";
 import { decodeManifestList } from "./iceberg/manifest-list.ts";
 import type { TableMetadata } from "./iceberg/types.ts";
@@ -109,15 +110,23 @@ async function committedBatches({ ports, settings, name, overdue }: TableSweep):
 async function removeBatch(sweep: TableSweep, item: LedgerItem, committed: ReadonlySet<BatchId>): Promise<void> {
   const { ports } = sweep;
   const batch = readBatch(item);
-  // A sleeper may have claimed files for the batch after its files were sent again: their events are in nobody's hands.
-  const events = await heldFiles(ports.ledger, batch, { unclaimedToo: false });
-  await sendAgain(ports.queues, events);
-  sweep.counts.released += events.length;
+  await releaseLate(sweep, batch);
   await freeFiles(ports, batch);
   const table = committed.has(batch.batch) ? undefined : await ports.catalog.load(sweep.name);
   const folders = table === undefined ? [] : batchFolders(table.metadata.location, batch.batch);
   for (const folder of folders) await removeUnreached(sweep, folder, new Set());
   await removeItem(ports.ledger, item.key, item.revision);
+}
+
+/**
+ * A sleeper may have claimed files for the batch after its files were sent again: their events are in nobody's hands. But what its own
+ * loader gave up comes back by itself, if late: were it sent anew as well, each attempt would leave one message more.
+ */
+async function releaseLate({ ports, counts }: TableSweep, batch: BatchRecord): Promise<void> {
+  if (holdOf(batch, ports.clock.now()) === "given up") return;
+  const events = await heldFiles(ports.ledger, batch, { unclaimedToo: false });
+  await sendAgain(ports.queues, events);
+  counts.released += events.length;
 }
 
 /** Once the item is gone nobody can tell any more whether the batch died; so its files are told now. */

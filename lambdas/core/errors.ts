@@ -2,7 +2,7 @@
 // expected outcomes (duplicate, busy, conflict a loop is made for) are return values, not errors.
 
 export type ErrorKind =
-  /** Configuration or code must change before this can succeed: dead-letter queue. */
+  /** Configuration or code must change before this can succeed: a message goes to the dead-letter queue, a file tried too often is FAILED. */
   | "Invalid"
   /** This object can never load as it is: its file is FAILED, its neighbours land. */
   | "Rejected"

@@ -36,16 +36,13 @@ export interface LoadPlan {
   readonly batches: readonly PlannedBatch[];
   /** Messages that cannot be understood: they go back, and so to the dead-letter queue. */
   readonly invalid: readonly string[];
-  /** Messages that name a version nobody can order against another one of this delivery: one at a time. */
-  readonly deferred: readonly string[];
   readonly errors: readonly unknown[];
   readonly unrouted: number;
 }
 
 export function planLoad(route: Router, settings: Settings, messages: readonly LoadMessage[]): LoadPlan {
-  const tasks = new Map<string, Task>();
+  const rounds: Map<string, Task>[] = [];
   const invalid: string[] = [];
-  const deferred: string[] = [];
   const errors: unknown[] = [];
   let unrouted = 0;
   for (const message of messages) {
@@ -54,19 +51,25 @@ export function planLoad(route: Router, settings: Settings, messages: readonly L
       for (const event of intake.kind === "events" ? intake.events : []) {
         const ingestion = route(event.bucket, event.key);
         if (ingestion === undefined) unrouted++;
-        else if (!mergeTask(tasks, message, event, ingestion)) deferred.push(message.id);
+        else if (!rounds.some((tasks) => mergeTask(tasks, message, event, ingestion))) {
+          const tasks = new Map<string, Task>();
+          mergeTask(tasks, message, event, ingestion);
+          rounds.push(tasks);
+        }
       }
     } catch (error) {
       invalid.push(message.id);
       errors.push(error);
     }
   }
-  return { batches: cutBatches([...tasks.values()], settings), invalid, deferred, errors, unrouted };
+  const batches = rounds.flatMap((tasks) => cutBatches([...tasks.values()], settings));
+  return { batches, invalid, errors, unrouted };
 }
 
 /**
  * Several events of one key in one delivery: the latest version is the one worth reading, and decides for all. false: which one
- * that is cannot be told (one is from a listing), and a wrong guess would acknowledge the newer one unread.
+ * that is cannot be told (one is from a listing), and a wrong guess would acknowledge the newer one unread. Then its turn comes in
+ * another round, when the fate of the first is on record.
  */
 function mergeTask(tasks: Map<string, Task>, message: LoadMessage, event: ObjectEvent, ingestion: Ingestion): boolean {
   const key = `${ingestion.id}\n${event.bucket}/${event.key}`;

@@ -5,10 +5,10 @@
 
 import { abortBatch, discardBatch, type HeldBatch, openBatch, sealBatch } from "./batch.ts";
 import { BatchWork, type ClaimedTask, type FileOutcome } from "./batch-work.ts";
-import { type ClaimOutcome, claimFile } from "./claim.ts";
+import { type ClaimOutcome, claimFile, decideFile } from "./claim.ts";
 import { mapLimit } from "./concurrency.ts";
 import type { Ingestion } from "./config.ts";
-import { isKind } from "./errors.ts";
+import { isKind, type MoraineError } from "./errors.ts";
 import { currentSchema, defaultSpec } from "./iceberg/metadata.ts";
 import { objectUri, tableIdOf } from "./ids.ts";
 import { type LoadMessage, type LoadPlan, planLoad, type Task } from "./load-plan.ts";
@@ -101,18 +101,42 @@ async function loadBatch(context: BatchContext, ingestion: Ingestion, tasks: rea
   const table = tableIdOf(ingestion.target);
   const intends = tasks.map((task) => task.event);
   const batch = await openBatch(ports, { table, ingestion: ingestion.id, intends }, settings.leaseMs);
+  const outcomes = new Map<Task, FileOutcome>();
+  let claimed: readonly ClaimedTask[] = [];
   try {
-    const outcomes = new Map<Task, FileOutcome>();
-    const claimed = await spans.time("claim", () => claimTasks(context, ingestion, batch, tasks, outcomes));
+    claimed = await spans.time("claim", () => claimTasks(context, ingestion, batch, tasks, outcomes));
     const loaded = claimed.length === 0 ? undefined : await loadClaimed(context, ingestion, batch, claimed, outcomes);
     // Not sealed: all it claimed is decided and nothing was uploaded, so nothing but the item is left behind.
     if (loaded === undefined) await discardBatch(ports, batch);
     return { outcomes, ...(loaded ?? { records: 0, bytesRead: 0 }) };
   } catch (error) {
+    if (isKind(error, "Fenced")) throw error;
     // Whoever meets the claims of an aborted batch may take the files at once, instead of after the lease.
-    if (!isKind(error, "Fenced")) await abortBatch(ports, batch, { released: true }).catch(() => undefined);
-    throw error;
+    const end = await abortBatch(ports, batch, { released: true }).catch(() => undefined);
+    if (end !== "aborted" || !isKind(error, "Invalid", "Rejected")) throw error;
+    await failAlone(context, claimed, error, outcomes);
+    return { outcomes, records: 0, bytesRead: 0 };
   }
+}
+
+/**
+ * The reason goes on record, and the file goes round no longer, if the error met it alone: at once when one of the batch's files is to
+ * blame, too often when none is. Its batch was aborted before, so the claim may have been taken over: then the new holder decides.
+ */
+async function failAlone(
+  { ports, settings }: LoadContext,
+  claimed: readonly ClaimedTask[],
+  error: MoraineError,
+  outcomes: Map<Task, FileOutcome>,
+): Promise<void> {
+  const [only, ...company] = claimed;
+  const { kind, message } = error;
+  if (only === undefined || company.length > 0) throw error;
+  if (kind !== "Rejected" && only.task.deliveries < settings.deliveriesMax) throw error;
+  const reason = kind === "Rejected" ? "REFUSED_BY_TABLE" : "UNLOADABLE";
+  const fate = { status: "FAILED", reason, error: { kind, message } } as const;
+  await decideFile(ports.ledger, { ...only.file, ...fate, processedAtMs: ports.clock.now() });
+  outcomes.set(only.task, "failed");
 }
 
 async function claimTasks(
@@ -209,7 +233,7 @@ async function giveBack(
   const tried = plan.batches.slice(0, begun).flatMap(({ tasks }) => tasks);
   const untried = plan.batches.slice(begun).flatMap(({ tasks }) => tasks);
   const idsOf = (tasks: readonly Task[]) => tasks.flatMap((task) => task.messageIds);
-  const failed = [...plan.invalid, ...plan.deferred, ...idsOf(tried.filter((task) => !isAcknowledged(done.get(task))))];
+  const failed = [...plan.invalid, ...idsOf(tried.filter((task) => !isAcknowledged(done.get(task))))];
   const retry = new Set([...failed, ...idsOf(untried)]);
   // Without a single batch begun nothing would keep the messages from going round as fast as the queue can.
   if (begun === 0) return { retry: [...retry], postponed: 0 };

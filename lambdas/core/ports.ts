@@ -276,7 +276,7 @@ export interface ConversionJob {
   readonly ingestedAtMs: number;
 }
 
-/** One batch's conversion, in a work directory of its own. Call order: add*, inspect, convert, writeDeletes?, close. */
+/** One batch's conversion, in a work directory of its own. Call order: add*, inspect, convert (again with another schema), writeDeletes?, close. */
 export interface Conversion {
   /** Takes one source, without a body if `needsBody` says so. A returned failure concerns this source alone. */
   add(source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<SourceFailure | undefined>;

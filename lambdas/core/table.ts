@@ -2,11 +2,11 @@
 // on the catalog, so any number of loaders may discover the same table or column at once.
 
 import type { Ingestion } from "./config.ts";
-import { MoraineError } from "./errors.ts";
+import { isKind, MoraineError } from "./errors.ts";
 import { currentSchema, defaultSpec, newTableMetadata, partitionNames } from "./iceberg/metadata.ts";
-import { parsePartitionBy } from "./iceberg/partition.ts";
-import { assignFieldIds, evolveSchema, lineageFields, withSchemaId } from "./iceberg/schema.ts";
-import type { DraftField, Schema, TableUpdate } from "./iceberg/types.ts";
+import { parsePartitionBy, UNPARTITIONED } from "./iceberg/partition.ts";
+import { assignFieldIds, evolveSchema, lineageFields, PARTITION_FIELD, withSchemaId } from "./iceberg/schema.ts";
+import type { DraftField, PartitionField, Schema, TableUpdate } from "./iceberg/types.ts";
 import { type Revision, tableIdOf } from "./ids.ts";
 import { writeItem } from "./ledger-writes.ts";
 import type { Catalog, Clock, Conversion, Inspection, Ledger, LoadedTable, Random, SourceFailure } from "./ports.ts";
@@ -32,7 +32,10 @@ const TURNS_MAX = 12;
 /** Below `metadata/`: metadata files of commits that only change the schema. */
 export const SCHEMA_FOLDER = "schema";
 
-/** The table, with every column the conversion's sources hold (policy `evolve`). Undefined: no source was readable, no table is needed. */
+/**
+ * The table, with every column the conversion's sources hold (policy `evolve`). Undefined: they hold no record, no table is needed.
+ * Throws Rejected when the table has no place for what one of them holds: which one shows when they are tried alone.
+ */
 export async function prepareTable(
   ports: TablePorts,
   settings: Settings,
@@ -47,8 +50,13 @@ export async function prepareTable(
     failures.push(...inspection.failures);
     const seen = ingestion.lineage ? [...inspection.fields, ...lineageFields] : inspection.fields;
     if (table === undefined) {
-      if (inspection.fields.length === 0) return { table: undefined, failures };
-      await createTable(ports, settings, ingestion, seen);
+      const draft = draftTable(ingestion, seen);
+      // Records without a single value are rows too.
+      const isSure = inspection.fields.length > 0 && draft.kind === "table";
+      if (!isSure && !(await holdsRecords(conversion, inspection.fields, failures)))
+        return { table: undefined, failures };
+      if (draft.kind === "refused") throw draft.error;
+      await createTable(ports, settings, ingestion, draft);
       continue;
     }
     const updates = [...schemaUpdates(table, seen), ...specUpdates(table, ingestion)];
@@ -114,30 +122,71 @@ async function createHead(ports: TablePorts, table: LoadedTable): Promise<void> 
   if (outcome.kind === "refused" && outcome.current !== undefined) assertSameTable(readHead(outcome.current), table);
 }
 
+interface TableDraft {
+  readonly kind: "table";
+  readonly schema: Schema;
+  readonly lastColumnId: number;
+  readonly specFields: readonly PartitionField[];
+}
+
+function draftTable(
+  ingestion: Ingestion,
+  seen: readonly DraftField[],
+): TableDraft | { readonly kind: "refused"; readonly error: MoraineError } {
+  if (seen.length === 0) {
+    const message = "records without a value make no table; set lineage: true, or load a file with values first";
+    return { kind: "refused", error: new MoraineError("Rejected", message) };
+  }
+  const { fields, lastColumnId } = assignFieldIds(seen, 0);
+  const schema: Schema = { type: "struct", "schema-id": 0, fields };
+  try {
+    return { kind: "table", schema, lastColumnId, specFields: parsePartitionBy(ingestion.target.partitionBy, schema) };
+  } catch (error) {
+    if (!isKind(error, "Invalid")) throw error;
+    const message = `the new table cannot be partitioned by what the file holds; correct the file, or give the column its type in schema.hints: ${error.message}`;
+    return { kind: "refused", error: new MoraineError("Rejected", message, {}, error) };
+  }
+}
+
+/** Sources without a record are no reason to make a table, nor to refuse to. Nothing but a conversion counts them. */
+async function holdsRecords(
+  conversion: Conversion,
+  seen: readonly DraftField[],
+  failures: SourceFailure[],
+): Promise<boolean> {
+  const { fields } = assignFieldIds([...seen, ...lineageFields], 0);
+  const result = await conversion.convert({ type: "struct", "schema-id": 0, fields }, UNPARTITIONED);
+  failures.push(...result.failures);
+  return result.loaded.some(({ records }) => records > 0);
+}
+
 async function createTable(
   ports: TablePorts,
   settings: Settings,
   ingestion: Ingestion,
-  seen: readonly DraftField[],
+  { schema, lastColumnId, specFields }: TableDraft,
 ): Promise<void> {
-  const { database, table, location, partitionBy, properties } = ingestion.target;
-  const { fields, lastColumnId } = assignFieldIds(seen, 0);
-  const schema: Schema = { type: "struct", "schema-id": 0, fields };
+  const { database, table, location, properties } = ingestion.target;
   const metadata = newTableMetadata({
     uuid: ports.random.uuid(),
     location: location ?? `${settings.warehouseUri}/${database}/${table}`,
-    fields,
+    fields: schema.fields,
     lastColumnId,
-    specFields: parsePartitionBy(partitionBy, schema),
+    specFields,
     properties,
     nowMs: ports.clock.now(),
   });
   await ports.catalog.create(ingestion.target, metadata);
 }
 
-function schemaUpdates(table: LoadedTable, seen: readonly DraftField[]): TableUpdate[] {
-  const { metadata } = table;
+function schemaUpdates({ metadata }: LoadedTable, seen: readonly DraftField[]): TableUpdate[] {
   const evolved = evolveSchema(currentSchema(metadata), metadata["last-column-id"], seen, partitionNames(metadata));
+  const taken = evolved.conflicts.find(({ tableType }) => tableType === PARTITION_FIELD);
+  if (taken !== undefined) {
+    throw new MoraineError("Rejected", "a column has the name of a partition field; rename it in the file", {
+      column: taken.path,
+    });
+  }
   if (!evolved.changed) return [];
   const id = Math.max(...metadata.schemas.map((schema) => schema["schema-id"])) + 1;
   return [

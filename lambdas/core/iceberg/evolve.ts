@@ -18,6 +18,9 @@ import type {
   Type,
 } from "./types.ts";
 
+/** A conflict's `tableType` where it is no column that stands in the way: the table has no place for what the file holds. */
+export const PARTITION_FIELD = "partition field";
+
 export interface SchemaConflict {
   /** Dot path of the table's column. */
   readonly path: string;
@@ -79,7 +82,7 @@ function evolveFields(
     const field = grown[index];
     if (field === undefined && growth.partitionNames.has((prefix + draft.name).toLowerCase())) {
       const path = prefix + draft.name;
-      growth.conflicts.push({ path, tableType: "partition field", fileType: typeText(draft.type) });
+      growth.conflicts.push({ path, tableType: PARTITION_FIELD, fileType: typeText(draft.type) });
     } else if (field === undefined) {
       const added = assignFieldIds([draft], growth.lastColumnId);
       growth.lastColumnId = added.lastColumnId;

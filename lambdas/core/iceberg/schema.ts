@@ -4,7 +4,7 @@
 import { typeKey } from "./type-text.ts";
 import type { DraftField, NestedField, Schema, Type } from "./types.ts";
 
-export { evolveSchema, type SchemaConflict, type SchemaEvolution } from "./evolve.ts";
+export { evolveSchema, PARTITION_FIELD, type SchemaConflict, type SchemaEvolution } from "./evolve.ts";
 export { assignFieldIds } from "./field-ids.ts";
 export { parseType } from "./type-text.ts";
 

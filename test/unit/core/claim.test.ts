@@ -276,6 +276,70 @@ describe("claiming a file", () => {
   });
 });
 
+describe("bytes that are put again after others", () => {
+  async function loadedThenBack(claims: Claims) {
+    await claims.load([await claims.put(KEY, "one")]);
+    const between = await claims.put(KEY, "two");
+    const back = await claims.put(KEY, "one");
+    return { between, back };
+  }
+
+  test("stand for their last upload: what was there in between comes too late, also where nothing reads the object", async () => {
+    const claims = new Claims();
+    const { between, back } = await loadedThenBack(claims);
+    await claims.commit();
+    claims.ledger.calls.clear();
+    expect(await claims.claim(await claims.open(), back)).toEqual({ kind: "known", why: "duplicate" });
+    // The batch, the claim that was refused, and the record.
+    expect(Object.fromEntries(claims.ledger.calls)).toEqual({ write: 3 });
+    expect(await claims.file(KEY)).toMatchObject({ status: "SUCCESS", version: back.version });
+    expect(await claims.claim(await claims.open(), between)).toEqual({ kind: "known", why: "older" });
+    claims.ledger.calls.clear();
+    expect(await claims.claim(await claims.open(), back)).toEqual({ kind: "known", why: "duplicate" });
+    expect(Object.fromEntries(claims.ledger.calls)).toEqual({ write: 2 });
+  });
+
+  test("wait for the batch that has them: settling would forget their last upload", async () => {
+    const claims = new Claims();
+    const { between, back } = await loadedThenBack(claims);
+    expect(await claims.claim(await claims.open(), back)).toEqual({ kind: "busy" });
+    await claims.commit();
+    expect(await claims.claim(await claims.open(), back)).toEqual({ kind: "known", why: "duplicate" });
+    expect(await claims.claim(await claims.open(), between)).toEqual({ kind: "known", why: "older" });
+  });
+
+  test("are not dated back by the event of an earlier upload that takes the file up", async () => {
+    const claims = new Claims();
+    const first = await claims.put(KEY, "one");
+    const between = await claims.put(KEY, "two");
+    await claims.claim(await claims.open(), await claims.put(KEY, "one"));
+    claims.dies();
+    const batch = await claims.open();
+    expect(await claims.claim(batch, first)).toMatchObject({ kind: "claimed" });
+    expect(await claims.claim(await claims.open(), between)).toEqual({ kind: "known", why: "older" });
+  });
+
+  test("and fail, are not taken up by every listing for ever", async () => {
+    const claims = new Claims();
+    const bad = await claims.put(KEY, "BAD");
+    await claims.load([bad]);
+    await claims.load([listedAs(bad, bad.version.timeMs)]);
+    expect((await claims.load([listedAs(bad, bad.version.timeMs)])).outcomes).toMatchObject({ known: 1, failed: 0 });
+  });
+
+  test("and stand in the table already, are restored as of their last upload", async () => {
+    const claims = new Claims({ ingestions: [ingestionOf("orders", { onOverwrite: "append" })] });
+    const { between, back } = await loadedThenBack(claims);
+    await claims.commit();
+    const held = await claims.open();
+    await claims.claim(held, between);
+    await abortBatch(claims, held);
+    await claims.load([back]);
+    expect(await claims.file(KEY)).toMatchObject({ status: "SUCCESS", version: { sequencer: back.version.sequencer } });
+    expect(await claims.claim(await claims.open(), between)).toEqual({ kind: "known", why: "older" });
+  });
+});
+
 /** The version as a listing names it: with LastModified, which may be the start of the upload, and without a sequencer. */
 function listedAs({ version, ...object }: ObjectEvent, timeMs: number): ObjectEvent {
   const { sequencer: _, ...rest } = version;

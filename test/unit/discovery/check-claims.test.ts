@@ -42,7 +42,7 @@ const state = fc.record({
   status: fc.constantFrom(...FILE_STATUSES),
   version,
   loaded: fc.option(loaded, { nil: undefined }),
-  errorKind: fc.constantFrom("Rejected" as const, "Unavailable" as const),
+  errorKind: fc.constantFrom("Rejected" as const, "Unavailable" as const, "Invalid" as const),
   batchFiles: fc.constantFrom(1, 2),
   deaths: fc.nat({ max: DEATHS_MAX }),
   end: fc.constantFrom(...ENDS),
