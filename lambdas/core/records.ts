@@ -112,7 +112,7 @@ export interface BatchRecord {
   readonly intends: readonly ObjectEvent[];
   readonly sealedAtMs?: number;
   readonly abortedAtMs?: number;
-  /** The sweeper has sent the events of an aborted batch again. */
+  /** The events of an aborted batch are back in the queue: its own loader gave up and held their messages, or the sweeper has sent them. */
   readonly released?: boolean;
   readonly staged?: Staged;
 }
