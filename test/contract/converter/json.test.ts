@@ -312,6 +312,35 @@ describe("shapes of documents", () => {
   });
 });
 
+describe("records under a path, when a file is alone in its batch", () => {
+  const known = schemaOf([{ name: "id", type: "long" }]);
+  const broken = [
+    ["cut off", '{"Records":[{"id":1},{"id":', "MALFORMED_JSON"],
+    ["without the path", '{"x":1}', "RECORDS_NOT_FOUND"],
+    ["with no list there", '{"Records":{"id":1}}', "RECORDS_NOT_FOUND"],
+    ["with numbers for records", '{"Records":[1,2]}', "NOT_JSON_RECORDS"],
+    ["not UTF-8", Buffer.from('{"Records":[{"t":"\xff"}]}', "latin1"), "MALFORMED_JSON"],
+    ["with half a character", '{"Records":[{"t":"\\ud800"}]}', "MALFORMED_JSON"],
+    ["with a key twice", '{"Records":[{"id":1,"id":2}]}', "DUPLICATE_KEY"],
+  ] as const;
+  test.each(broken)("%s: it fails with its own reason, in a new table or an old", async (_, bytes, reason) => {
+    for (const table of [{}, { known }]) {
+      const { failures, loaded, rows } = await convertAll(work, json("Records"), { "bad.json": bytes }, table);
+      expect(failures).toEqual([expect.objectContaining({ index: 0, reason })]);
+      expect(loaded).toEqual({});
+      expect(rows).toEqual([]);
+    }
+  });
+
+  test("an empty one is loaded, with no rows", async () => {
+    for (const table of [{}, { known }]) {
+      const { failures, loaded } = await convertAll(work, json("Records"), { "empty.json": "" }, table);
+      expect(failures).toEqual([]);
+      expect(loaded).toEqual({ 0: 0 });
+    }
+  });
+});
+
 test("a document that needs more memory than there is fails alone, and says so", async () => {
   const small = await scratch({ memoryLimitBytes: 400 * 1024 * 1024 });
   const records = Array.from({ length: 150_000 }, (_, id) => JSON.stringify({ id, text: "x".repeat(400) })).join(",");
