@@ -3,13 +3,12 @@
 // Values are read as text and cast strictly (strict-cast.ts): 5 % slower than DuckDB's typed read, and nothing changes silently. Doubles and
 // booleans, which DuckDB reads as strictly, are read typed, until a quoted empty field turns up, which is null only as text.
 
-import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { blameCsv } from "./csv-blame.ts";
 import { type CsvOptions, columnNames, firstRecord } from "./csv-header.ts";
 import { inferTypes, widenTypes } from "./csv-infer.ts";
-import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
+import { FILE_COLUMN, type FormatReader, failure, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { ident, list, literal, struct, tableFunction } from "./sql.ts";
 import { castText, MISFIT, type TextFormats } from "./strict-cast.ts";
@@ -127,8 +126,8 @@ export class CsvReader implements FormatReader {
 
   /** What is known of a column without reading it: a hint, or the table's type. */
   #given(name: string, known: Schema | undefined): DraftField | undefined {
-    const hint = this.#context.job.hints[name];
-    if (hint !== undefined) return { name, type: parseType(hint) };
+    const hint = hintOf(this.#context.job, name);
+    if (hint !== undefined) return { name, type: hint };
     const field = known && findByName(known.fields, name);
     return field && draftField(field);
   }

@@ -114,6 +114,20 @@ describe("parquet sources", () => {
     await conversion.close();
   });
 
+  test("a hint finds its column without regard to case, and names that every JavaScript object has are only names", async () => {
+    const select = `SELECT 1.5::DOUBLE "Amount", 1 "constructor", 2 "toString", 'x' "__proto__"`;
+    const job = parquet({ hints: { amount: "decimal(9, 2)" } });
+    const { schema, failures, loaded } = await convertAll(work, job, { "a.parquet": await parquetOf(select) });
+    expect(failures).toEqual([]);
+    expect(schema.fields.map(({ name, type }) => [name, type])).toEqual([
+      ["Amount", "decimal(9, 2)"],
+      ["constructor", "int"],
+      ["toString", "int"],
+      ["__proto__", "string"],
+    ]);
+    expect(loaded).toEqual({ 0: 1 });
+  });
+
   test("cut off, empty, or no parquet at all fail alone", async () => {
     const good = await parquetOf("SELECT i AS id, 'text ' || i AS t FROM range(5000) r(i)");
     const damaged = Buffer.from(good);
