@@ -13,6 +13,14 @@ export interface TextFormats {
   readonly timestamp?: string;
 }
 
+/** 2^53: from here on a double may stand for a whole number it is not. */
+export const DOUBLE_WHOLE_MAX = 9007199254740992;
+
+/** Not of NaN, which DuckDB orders above infinity. */
+export function maybeRounded(double: string): string {
+  return `abs(${double}) BETWEEN ${DOUBLE_WHOLE_MAX} AND CAST('infinity' AS DOUBLE)`;
+}
+
 /** The text of the error a value that does not fit is refused with. */
 export const MISFIT = "moraine-misfit";
 
@@ -65,7 +73,7 @@ function castOf(text: string, type: PrimitiveType, formats: TextFormats): Cast {
       return exactly(text, plain, 0);
     case "float":
     case "double":
-      return { ...plain, suspicious: `isinf(${value})`, changes: `NOT contains(lower(${text}), 'inf')` };
+      return { ...plain, suspicious: maybeRounded(value), changes: roundsWhole(text, value) };
     case "date": {
       const changes = `NOT isfinite(${value}) OR NOT regexp_full_match(${text}, ${MIDNIGHT})`;
       return { ...plain, suspicious: `strlen(${text}) <> 10`, changes };
@@ -93,6 +101,13 @@ function exactly(text: string, plain: Pick<Cast, "value" | "tried">, scale: numb
     suspicious: `${written} <> ${text}`,
     changes: `NOT regexp_full_match(${text}, ${digits}) AND NOT (${scientific})`,
   };
+}
+
+/** A whole number that is written out is kept or refused; with a fraction or an exponent, the nearest double is meant. */
+function roundsWhole(text: string, value: string): string {
+  const whole = `regexp_full_match(${text}, '\\s*[+-]?[0-9_]+\\s*')`;
+  const differs = `TRY_CAST(${text} AS DECIMAL(38, 0)) IS DISTINCT FROM TRY_CAST(${value} AS DECIMAL(38, 0))`;
+  return `CASE WHEN isinf(${value}) THEN NOT contains(lower(${text}), 'inf') ELSE ${whole} AND ${differs} END`;
 }
 
 function parsed(text: string, type: PrimitiveType, format: string): Cast {

@@ -215,6 +215,10 @@ describe("values", () => {
       "zone name": ",,2024-01-01 12:00:00 Europe/Berlin,,",
       decimals: ",,,1.15,",
       overflow: ",,,,1e400",
+      "a whole number the double would round": ",,,,9007199254740993",
+      "a fraction that a double has no room for": "9007199254740993.5,,,,",
+      "an underscore in a whole number": "1_000,,,,",
+      "a hexadecimal number": "0x1F,,,,",
       "text in a number": "x,,,,",
     };
     const good = [
@@ -225,6 +229,11 @@ describe("values", () => {
       ",,2024-01-01,,",
       ",,,1.10,",
       ",,,,1e300",
+      ",,,,9007199254740994",
+      ",,,,nan",
+      "9007199254740993.0,,,,",
+      "1.5e1,,,,",
+      "+007,,,,",
       ",,,,-inf",
     ];
     const files = Object.fromEntries(
