@@ -3,16 +3,15 @@
 // Values are read as text and cast strictly (strict-cast.ts): 5 % slower than DuckDB's typed read, and nothing changes silently. Doubles and
 // booleans, which DuckDB reads as strictly, are read typed, until a quoted empty field turns up, which is null only as text.
 
-import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { blameCsv } from "./csv-blame.ts";
 import { type CsvOptions, columnNames, firstRecord } from "./csv-header.ts";
 import { inferTypes, widenTypes } from "./csv-infer.ts";
-import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
+import { FILE_COLUMN, type FormatReader, failure, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { ident, list, literal, struct, tableFunction } from "./sql.ts";
-import { castText, MISFIT, type TextFormats } from "./strict-cast.ts";
+import { castText, MISFIT, maybeRounded, type TextFormats } from "./strict-cast.ts";
 import { draftField, duckType } from "./types.ts";
 
 /** A line (record) may be this long; DuckDB's own limit is 2 MB. */
@@ -127,8 +126,8 @@ export class CsvReader implements FormatReader {
 
   /** What is known of a column without reading it: a hint, or the table's type. */
   #given(name: string, known: Schema | undefined): DraftField | undefined {
-    const hint = this.#context.job.hints[name];
-    if (hint !== undefined) return { name, type: parseType(hint) };
+    const hint = hintOf(this.#context.job, name);
+    if (hint !== undefined) return { name, type: hint };
     const field = known && findByName(known.fields, name);
     return field && draftField(field);
   }
@@ -182,9 +181,9 @@ export class CsvReader implements FormatReader {
     const index = indexOfColumn(group, field.name);
     if (index < 0) return `CAST(NULL AS ${duckType(field.type)})`;
     if (this.#typed && field.type === "boolean") return `c${index}`;
-    // Infinity may be a number too large: as text it can be told.
+    // From 2^53 on it may be a whole number rounded, or one too large: as text that can be told.
     if (this.#typed && field.type === "double")
-      return `CASE WHEN isinf(c${index}) THEN error(${literal(MISFIT)}) ELSE c${index} END`;
+      return `CASE WHEN ${maybeRounded(`c${index}`)} THEN error(${literal(MISFIT)}) ELSE c${index} END`;
     const text = this.#typed ? `c${index}` : this.#text(index, field);
     if (typeof field.type === "string") return castText(text, field.type, this.#formats);
     // Text in a column that holds structures: there is no rule for it, so it does not fit.

@@ -1,7 +1,8 @@
 // What the conversion asks of a format: how sources become rows of a schema, what they hold, and which of them are to blame.
 // One reader per format; the reader of a conversion is made once and keeps what it learned about the sources.
 
-import type { Schema } from "../../core/iceberg/types.ts";
+import { parseType } from "../../core/iceberg/schema.ts";
+import type { PrimitiveType, Schema } from "../../core/iceberg/types.ts";
 import type { ConversionJob, Inspection, Source, SourceFailure } from "../../core/ports.ts";
 import type { Session } from "./engine.ts";
 import type { Spooled } from "./spool.ts";
@@ -40,6 +41,13 @@ export interface FormatReader {
   fallback?(looked: boolean): boolean;
   /** After an error: the sources that are to blame, as far as can be told. */
   blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]>;
+}
+
+/** The hint for a column: names match without regard to case. (Not `hints[name]`: a header may say `constructor`.) */
+export function hintOf(job: ConversionJob, name: string): PrimitiveType | undefined {
+  const lower = name.toLowerCase();
+  const hint = Object.entries(job.hints).find(([hinted]) => hinted.toLowerCase() === lower);
+  return hint && parseType(hint[1]);
 }
 
 export function failure(

@@ -127,8 +127,9 @@ export class JsonFiles {
     return this.path.length === 0 ? record : { element: record };
   }
 
-  #union(queries: readonly string[]): ReturnType<Session["rows"]> {
-    return this.#session.rows(`SELECT DISTINCT * FROM (${queries.join(" UNION ALL ")})`);
+  /** No sources, no queries, no rows: a batch may come to nothing. */
+  async #union(queries: readonly string[]): ReturnType<Session["rows"]> {
+    return queries.length === 0 ? [] : this.#session.rows(`SELECT DISTINCT * FROM (${queries.join(" UNION ALL ")})`);
   }
 
   #each(sources: readonly SpooledSource[], reader: string, parameters: Readonly<Record<string, string>>): string[] {

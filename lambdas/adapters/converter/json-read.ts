@@ -7,7 +7,7 @@ import type { NestedField, PrimitiveType, Type } from "../../core/iceberg/types.
 import { emptyShape, type Shape } from "./json-shape.ts";
 import { isNull } from "./json-types.ts";
 import { ident, literal } from "./sql.ts";
-import { castText, MISFIT } from "./strict-cast.ts";
+import { castText, DOUBLE_WHOLE_MAX, MISFIT } from "./strict-cast.ts";
 import { duckType } from "./types.ts";
 
 /** How a place is read. */
@@ -103,7 +103,12 @@ const NUMERIC = /^(int|long|float|double|decimal)/;
 /** true and false in a column of numbers are 1 and 0, as DuckDB reads them where it reads numbers. */
 function castScalar(value: string, type: PrimitiveType): string {
   if (!NUMERIC.test(type)) return castText(value, type);
-  return castText(`CASE ${value} WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE ${value} END`, type);
+  const cast = castText(`CASE ${value} WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE ${value} END`, type);
+  if (type !== "int" && type !== "long") return cast;
+  // A number with a fraction comes as the text of a double: from 2^53 on the fraction is gone.
+  const real = `contains(${value}, '.') OR contains(${value}, 'e')`;
+  const rounded = `abs(TRY_CAST(${value} AS DOUBLE)) >= ${DOUBLE_WHOLE_MAX}`;
+  return `CASE WHEN CASE WHEN ${real} THEN ${rounded} END THEN error(${literal(MISFIT)}) ELSE ${cast} END`;
 }
 
 /** From 2^53 on a double may stand for a whole number it is not: such a file must be looked at first. */
@@ -111,7 +116,7 @@ function castDouble(value: string, type: PrimitiveType, read: ReadType): string 
   const cast = type === "double" ? value : `CAST(${value} AS ${duckType(type)})`;
   if (read === "double") return cast;
   const fraction = read === "whole" ? ` OR ${value} <> trunc(${value})` : "";
-  return `CASE WHEN abs(${value}) >= 9007199254740992${fraction} THEN error(${literal(MISFIT)}) ELSE ${cast} END`;
+  return `CASE WHEN abs(${value}) >= ${DOUBLE_WHOLE_MAX}${fraction} THEN error(${literal(MISFIT)}) ELSE ${cast} END`;
 }
 
 function isSame(type: Type, read: ReadType): boolean {

@@ -196,11 +196,14 @@ export class ShapeReader {
   #number(shape: Shape): void {
     const from = this.#at;
     let real = false;
+    let exponent = false;
     for (; this.#at < this.#text.length; this.#at++) {
       const code = this.#text.charCodeAt(this.#at);
-      if (code === 0x2e || code === 0x65 || code === 0x45) real = true;
+      if (code === 0x2e) real = true;
+      else if (code === 0x65 || code === 0x45) exponent = true;
       else if (!((code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b)) break;
     }
+    real ||= exponent;
     // DuckDB takes NaN and Infinity, which Python writes, for numbers.
     const word = /^(?:NaN|Infinity|Inf)/i.exec(this.#text.slice(this.#at, this.#at + 8))?.[0];
     if (word !== undefined) {
@@ -210,8 +213,15 @@ export class ShapeReader {
     if (this.#at === from) throw new Error("not a JSON value");
     if ((real || this.#at - from >= 10) && !(shape.longs && shape.doubles))
       noteRange(shape, this.#text.slice(from, this.#at));
-    if (real) shape.reals = true;
-    else if (this.#at - from <= 15) shape.ints = true;
+    if (real) {
+      shape.reals = true;
+      // 1e400: a double would make it infinite.
+      const long = exponent || this.#at - from > 300;
+      if (long && word === undefined && !Number.isFinite(Number(this.#text.slice(from, this.#at)))) {
+        shape.huge = true;
+        shape.rounds = true;
+      }
+    } else if (this.#at - from <= 15) shape.ints = true;
     else longNumber(shape, this.#text.slice(from, this.#at));
   }
 

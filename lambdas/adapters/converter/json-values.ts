@@ -5,6 +5,9 @@ import { decimalOf } from "../../core/iceberg/type-text.ts";
 import type { NestedField, Type } from "../../core/iceberg/types.ts";
 
 const NUMBER = /^[+-]?0*(\d*)(?:\.(\d*?)0*)?$/;
+const SCIENTIFIC = /^([+-]?)(\d*)\.?(\d*)[eE]([+-]?\d{1,3})$/;
+/** A number with an exponent is taken up to as many digits (strict-cast.ts). */
+const SCIENTIFIC_DIGITS_MAX = 15;
 
 class Written {
   readonly text: string;
@@ -39,7 +42,7 @@ function holdsDigits(type: Type, value: unknown): boolean {
     return type.fields.every((field) => holdsDigits(field.type, (value as Record<string, unknown>)[field.name]));
   }
   const text = value instanceof Written ? value.text : typeof value === "string" ? value : undefined;
-  const match = text === undefined ? null : NUMBER.exec(text);
+  const match = text === undefined ? null : NUMBER.exec(withoutExponent(text));
   if (match === null) return true;
   const [, whole = "", fraction = ""] = match;
   if (type === "int" || type === "long") {
@@ -50,4 +53,16 @@ function holdsDigits(type: Type, value: unknown): boolean {
   return (
     decimal === undefined || (fraction.length <= decimal.scale && whole.length <= decimal.precision - decimal.scale)
   );
+}
+
+/** The same number without an exponent, unless it has too many digits to be taken with one: then more than any column holds. */
+function withoutExponent(text: string): string {
+  const match = SCIENTIFIC.exec(text);
+  if (match === null) return text;
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] = match;
+  if (whole.length + fraction.length > SCIENTIFIC_DIGITS_MAX) return "9".repeat(40);
+  const shift = Number(exponent);
+  const digits = `${"0".repeat(Math.max(0, -shift))}${whole}${fraction}${"0".repeat(Math.max(0, shift))}`;
+  const point = Math.max(0, -shift) + whole.length + shift;
+  return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
 }

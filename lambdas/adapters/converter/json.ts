@@ -172,7 +172,14 @@ export class JsonReader implements FormatReader {
     const marked = [...reads, { key: SEED_KEY, read: "text" as const }];
     const from = await this.#planted(format, sources, seedOf({ struct: marked }));
     const names = [...reads.map((_, index) => `k${index}`), "seed", FILE_COLUMN];
-    return `(SELECT * FROM ${from} AS t(${names.join(", ")}) WHERE seed IS NULL)`;
+    return `(SELECT * FROM ${from} AS t(${names.join(", ")}) WHERE seed IS NULL${this.#noRecord(reads)})`;
+  }
+
+  /** A null where a record should be reads like one without values: until the records have been looked at, neither is taken. */
+  #noRecord(reads: readonly KeyRead[]): string {
+    if (this.#shape !== undefined || reads.length === 0) return "";
+    const empty = reads.map((_, index) => `k${index} IS NULL`).join(" AND ");
+    return ` AND CASE WHEN ${empty} THEN CAST(error(${literal(MISFIT)}) AS BOOLEAN) ELSE true END`;
   }
 
   /** The same for records under a path. */
@@ -199,7 +206,10 @@ export class JsonReader implements FormatReader {
     );
     const from = await this.#planted(format, sources, seedOf(document));
     const records = `SELECT unnest(t.${path.map(ident).join(".")}) AS r, ${FILE_COLUMN} FROM ${from} AS t WHERE ${ident(SEED_KEY)} IS NULL`;
-    const values = reads.map(({ key }, index) => `struct_extract(r, ${literal(key)}) AS k${index}`);
+    const record = `CASE WHEN r IS NULL THEN error(${literal(MISFIT)}) ELSE r END`;
+    const values = reads.map(
+      ({ key }, index) => `struct_extract(${index === 0 ? record : "r"}, ${literal(key)}) AS k${index}`,
+    );
     return `(SELECT ${[...values, FILE_COLUMN].join(", ")} FROM (${records}))`;
   }
 

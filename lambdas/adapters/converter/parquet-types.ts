@@ -7,7 +7,7 @@ import type { DraftType, PrimitiveType, Type } from "../../core/iceberg/types.ts
 import { duckdb } from "./engine.ts";
 import { ident, literal } from "./sql.ts";
 import { castText, MISFIT } from "./strict-cast.ts";
-import { duckType } from "./types.ts";
+import { draftOf, duckType } from "./types.ts";
 
 export function draftOfDuck(type: DuckDBType): DraftType {
   const { DuckDBTypeId: Id } = duckdb();
@@ -90,7 +90,17 @@ export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): 
     const element = `e${depth}`;
     return `list_transform(${value}, lambda ${element}: ${castDuck(element, from.valueType, to.element, depth + 1)})`;
   }
-  if (to.type === "map" && from.typeId === Id.MAP) return `CAST(${value} AS ${duckType(to)})`;
+  if (to.type === "map" && from.typeId === Id.MAP) {
+    if (JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to))) return `CAST(${value} AS ${duckType(to)})`;
+    const entry = `e${depth}`;
+    const key = castDuck(`${entry}.key`, from.keyType, to.key, depth + 1);
+    const inner = castDuck(`${entry}.value`, from.valueType, to.value, depth + 1);
+    return `map_from_entries(list_transform(map_entries(${value}), lambda ${entry}: struct_pack(k := ${key}, v := ${inner})))`;
+  }
+  return onlyNull(value, to);
+}
+
+function onlyNull(value: string, to: Type): string {
   return `CASE WHEN ${value} IS NULL THEN CAST(NULL AS ${duckType(to)}) ELSE error(${literal(MISFIT)}) END`;
 }
 
@@ -99,6 +109,8 @@ function castPrimitive(value: string, from: DuckDBType, to: PrimitiveType): stri
   // JSON is a VARCHAR by another name, which would be written with a logical type of its own.
   if (from.typeId === Id.VARCHAR) return castText(`CAST(${value} AS VARCHAR)`, to);
   if (from.typeId === Id.BLOB && to === "string") return `decode(${value})`;
+  // The cast back would find the zone again, whatever it was.
+  if (from.typeId === Id.TIMESTAMP_TZ && to === "timestamp") return onlyNull(value, to);
   const cast = `CAST(${value} AS ${duckType(to)})`;
   if (to === "string" || draftOfDuck(from) === to) return cast;
   return `CASE WHEN CAST(${cast} AS ${from.toString()}) IS DISTINCT FROM ${value} THEN error(${literal(MISFIT)}) ELSE ${cast} END`;

@@ -2,12 +2,11 @@
 // first for all, so files are grouped here.
 
 import type { DuckDBType } from "@duckdb/node-api";
-import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, DraftType, NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { columnNames } from "./csv-header.ts";
 import { isOutOfMemory, kindOf, tooLargeForMemory } from "./duckdb-errors.ts";
-import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
+import { FILE_COLUMN, type FormatReader, failure, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { castDuck, draftOfDuck, indexOfName } from "./parquet-types.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
@@ -62,8 +61,8 @@ export class ParquetReader implements FormatReader {
     const fields = new Map<string, DraftField>();
     for (const group of this.#groupsOf(sources)) {
       for (const [i, name] of group.columns.entries()) {
-        const hint = this.#context.job.hints[name];
-        const seen = hint === undefined ? draftOfDuck(group.types[i] as DuckDBType) : parseType(hint);
+        const hint = hintOf(this.#context.job, name);
+        const seen = hint ?? draftOfDuck(group.types[i] as DuckDBType);
         const own = known?.fields.find((field) => field.name.toLowerCase() === name.toLowerCase());
         const key = name.toLowerCase();
         const before = fields.get(key);

@@ -13,6 +13,14 @@ export interface TextFormats {
   readonly timestamp?: string;
 }
 
+/** 2^53: from here on a double may stand for a whole number it is not. */
+export const DOUBLE_WHOLE_MAX = 9007199254740992;
+
+/** Not of NaN, which DuckDB orders above infinity. */
+export function maybeRounded(double: string): string {
+  return `abs(${double}) BETWEEN ${DOUBLE_WHOLE_MAX} AND CAST('infinity' AS DOUBLE)`;
+}
+
 /** The text of the error a value that does not fit is refused with. */
 export const MISFIT = "moraine-misfit";
 
@@ -62,14 +70,10 @@ function castOf(text: string, type: PrimitiveType, formats: TextFormats): Cast {
       return { value: `encode(${text})`, tried: `encode(${text})` };
     case "int":
     case "long":
-      return {
-        ...plain,
-        suspicious: `contains(${text}, '.') OR contains(${text}, '-')`,
-        changes: `CAST(${text} AS DOUBLE) <> trunc(CAST(${text} AS DOUBLE))`,
-      };
+      return exactly(text, plain, 0);
     case "float":
     case "double":
-      return { ...plain, suspicious: `isinf(${value})`, changes: `NOT contains(lower(${text}), 'inf')` };
+      return { ...plain, suspicious: maybeRounded(value), changes: roundsWhole(text, value) };
     case "date": {
       const changes = `NOT isfinite(${value}) OR NOT regexp_full_match(${text}, ${MIDNIGHT})`;
       return { ...plain, suspicious: `strlen(${text}) <> 10`, changes };
@@ -83,6 +87,29 @@ function castOf(text: string, type: PrimitiveType, formats: TextFormats): Cast {
   }
 }
 
+/**
+ * A number that keeps all its digits. Judged by its text, because DuckDB has no type with more room than 38 digits: most are written as
+ * DuckDB would write them, the others are taken if no digit but 0 stands beyond the scale. With an exponent a double tells up to 15 digits.
+ */
+function exactly(text: string, plain: Pick<Cast, "value" | "tried">, scale: number): Cast {
+  const written = `CAST(${plain.value} AS VARCHAR)`;
+  const digits = literal(`\\s*[+-]?[0-9]*(\\.[0-9]{0,${scale}}0*)?\\s*`);
+  const exponent = literal("\\s*[+-]?([0-9]\\.?|\\.[0-9]){1,15}[eE][+-]?[0-9]+\\s*");
+  const scientific = `regexp_full_match(${text}, ${exponent}) AND TRY_CAST(${text} AS DOUBLE) = CAST(${written} AS DOUBLE)`;
+  return {
+    ...plain,
+    suspicious: `${written} <> ${text}`,
+    changes: `NOT regexp_full_match(${text}, ${digits}) AND NOT (${scientific})`,
+  };
+}
+
+/** A whole number that is written out is kept or refused; with a fraction or an exponent, the nearest double is meant. */
+function roundsWhole(text: string, value: string): string {
+  const whole = `regexp_full_match(${text}, '\\s*[+-]?[0-9_]+\\s*')`;
+  const differs = `TRY_CAST(${text} AS DECIMAL(38, 0)) IS DISTINCT FROM TRY_CAST(${value} AS DECIMAL(38, 0))`;
+  return `CASE WHEN isinf(${value}) THEN NOT contains(lower(${text}), 'inf') ELSE ${whole} AND ${differs} END`;
+}
+
 function parsed(text: string, type: PrimitiveType, format: string): Cast {
   const call = `strptime(${text}, ${literal(format)})`;
   return { value: `CAST(${call} AS ${duckType(type)})`, tried: `TRY_CAST(try_${call} AS ${duckType(type)})` };
@@ -90,11 +117,7 @@ function parsed(text: string, type: PrimitiveType, format: string): Cast {
 
 function otherOf(text: string, type: PrimitiveType, plain: Cast): Cast {
   const decimal = decimalOf(type);
-  if (decimal !== undefined) {
-    // As many decimals as 38 digits leave room for: a digit that is lost shows.
-    const all = `CAST(${text} AS DECIMAL(38, ${38 - (decimal.precision - decimal.scale)}))`;
-    return { ...plain, changes: `${all} <> ${plain.value}` };
-  }
+  if (decimal !== undefined) return exactly(text, plain, decimal.scale);
   const length = fixedLengthOf(type);
   const encoded = `encode(${text})`;
   return length === undefined ? plain : { value: encoded, tried: encoded, changes: `strlen(${text}) <> ${length}` };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Schema } from "../../../lambdas/core/iceberg/types.ts";
+import type { PrimitiveType, Schema } from "../../../lambdas/core/iceberg/types.ts";
 import { convertAll, csv, jobOf, type Scratch, schemaOf, scratch } from "./harness.ts";
 
 let work: Scratch;
@@ -95,6 +95,32 @@ describe("decimals", () => {
       }
     },
   );
+});
+
+describe("a digit that a column has no room for, at the widest precision", () => {
+  const list = (type: PrimitiveType) => schemaOf([{ name: "price", type: { type: "list", element: type } }]);
+  const plain = (type: PrimitiveType) => schemaOf([{ name: "price", type }]);
+  const row = {
+    CSV: [jobOf(csv), (n: string) => `price\n${n}\n`, plain],
+    JSON: [ndjson, (n: string) => `{"price":${n}}\n`, plain],
+    "JSON text": [ndjson, (n: string) => `{"price":"${n}"}\n`, plain],
+    "a JSON list": [ndjson, (n: string) => `{"price":[1,${n}]}\n`, list],
+  } as const;
+  test.each(Object.entries(row))("%s: it fails its file, and zeros there do not", async (_, [job, text, table]) => {
+    for (const [type, bad, good] of [
+      ["decimal(38, 0)", ["1.5", "15e-1", "0.1e0"], ["10", "10.0", "1e1", "1.0e1"]],
+      ["decimal(38, 10)", ["0.12345678901", "1.00000000001e0"], ["0.1234567890100e1", "0.12345678900"]],
+      ["decimal(9, 2)", ["1.005", "1e-3"], ["1.0500", "1.05e0", "105e-2"]],
+    ] as const) {
+      const files = Object.fromEntries([...bad, ...good].map((n) => [`${n}.x`, text(n)]));
+      const { failures, rows } = await convertAll(work, job, files, { known: table(type) });
+      expect(failures).toEqual(
+        bad.map((__, index) => expect.objectContaining({ index, reason: "TYPE_MISMATCH", column: "price" })),
+      );
+      expect(failures.every(({ line }) => line !== undefined)).toBe(true);
+      expect(rows).toHaveLength(good.length);
+    }
+  });
 });
 
 describe("a table with narrow numbers", () => {

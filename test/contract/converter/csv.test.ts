@@ -143,6 +143,26 @@ describe("headers", () => {
     expect(rows).toEqual([{ [name]: 1n, b: 2n }]);
   });
 
+  test("names that every JavaScript object has are only names", async () => {
+    const files = { "a.csv": "constructor,toString,__proto__\n1,2,x\n" };
+    for (const hints of [{}, { TOSTRING: "long" }] as Readonly<Record<string, string>>[]) {
+      const { schema, loaded, failures } = await convertAll(work, csvJob({}, { hints }), files);
+      expect(failures).toEqual([]);
+      expect(schema.fields.map(({ name, type }) => [name, type])).toEqual([
+        ["constructor", "long"],
+        ["toString", "long"],
+        ["__proto__", "string"],
+      ]);
+      expect(loaded).toEqual({ 0: 1 });
+    }
+  });
+
+  test("a hint finds its column without regard to case", async () => {
+    const job = csvJob({}, { hints: { amount: "decimal(9, 2)" } });
+    const { schema } = await convertAll(work, job, { "a.csv": "Amount\n1.5\n" });
+    expect(schema.fields).toMatchObject([{ name: "Amount", type: "decimal(9, 2)" }]);
+  });
+
   test("without a header columns are named by place", async () => {
     const { rows } = await convertAll(work, csvJob({ header: false }), { "a.csv": "1,x\n2,y\n" });
     expect(rows).toContainEqual({ column0: 1n, column1: "x" });
@@ -195,6 +215,10 @@ describe("values", () => {
       "zone name": ",,2024-01-01 12:00:00 Europe/Berlin,,",
       decimals: ",,,1.15,",
       overflow: ",,,,1e400",
+      "a whole number the double would round": ",,,,9007199254740993",
+      "a fraction that a double has no room for": "9007199254740993.5,,,,",
+      "an underscore in a whole number": "1_000,,,,",
+      "a hexadecimal number": "0x1F,,,,",
       "text in a number": "x,,,,",
     };
     const good = [
@@ -205,6 +229,11 @@ describe("values", () => {
       ",,2024-01-01,,",
       ",,,1.10,",
       ",,,,1e300",
+      ",,,,9007199254740994",
+      ",,,,nan",
+      "9007199254740993.0,,,,",
+      "1.5e1,,,,",
+      "+007,,,,",
       ",,,,-inf",
     ];
     const files = Object.fromEntries(

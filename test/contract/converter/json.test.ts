@@ -174,6 +174,8 @@ describe("a table that is there", () => {
     ["a fraction in a whole number inside a list", '{"l":[{"q":1.5}]}', "l"],
     ["a number beyond int64", '{"id":9223372036854775808}', "id"],
     ["a whole number the double would round", '{"v":9007199254740993}', "v"],
+    ["a fraction that a double has no room for", '{"id":9007199254740993.5}', "id"],
+    ["one that a double writes with an exponent", '{"id":10000000000000000.5}', "id"],
     ["text in a whole number", '{"id":"x"}', "id"],
     ["a list in a structure", '{"s":[1]}', "s"],
   ])("%s fails that file alone, with line and column", async (_, bad, column) => {
@@ -184,9 +186,34 @@ describe("a table that is there", () => {
     expect(loaded).toEqual({ 0: 1, 2: 1 });
   });
 
+  test.each([
+    ["ndjson", ndjson(), (record: string) => `{"id":1}\n${record}\n`],
+    ["a list", json(), (record: string) => `[{"id":1},${record}]`],
+    ["records under a path", json("Records"), (record: string) => `{"Records":[{"id":1},${record}]}`],
+  ] as const)("%s: null is no record, and a record without values is one", async (_, job, text) => {
+    for (const table of [{}, { known }]) {
+      const files = { "null.json": text("null"), "empty.json": text("{}"), "unset.json": text('{"id":null}') };
+      const { failures, loaded } = await convertAll(work, job, files, table);
+      expect(failures).toMatchObject([{ index: 0, reason: "NOT_JSON_RECORDS" }]);
+      expect(loaded).toEqual({ 1: 2, 2: 2 });
+    }
+  });
+
+  test("a number too large for a double is no infinity, and NaN and Infinity as Python writes them are", async () => {
+    const files = { "huge.json": '{"v":1e400}\n', "good.json": '{"v":Infinity}\n{"v":NaN}\n{"v":1e300}\n' };
+    const { failures, rows } = await convertAll(work, ndjson(), files, { known });
+    expect(failures).toMatchObject([{ index: 0, reason: "TYPE_MISMATCH", column: "v", line: 1 }]);
+    expect(rows.map(({ v }) => v)).toEqual([Number.POSITIVE_INFINITY, Number.NaN, 1e300]);
+    const made = await convertAll(work, ndjson(), { "huge.json": '{"v":1e400}\n{"v":-1.5}\n' });
+    expect(made.failures).toEqual([]);
+    expect(made.rows.map(({ v }) => v)).toEqual(["1e400", "-1.5"]);
+  });
+
   test("numbers beyond 2^53 keep every digit, and true and false among numbers are 1 and 0, however they are read", async () => {
     const digits = '{"id":9007199254740993}\n{"id":-9223372036854775808}\n';
     const bools = '{"id":true,"v":false}\n';
+    const exact = '{"id":-900719925474099.0}\n{"id":9007199254740993}\n';
+    expect((await convertAll(work, ndjson(), { "a.json": exact }, { known })).failures).toEqual([]);
     for (const files of [
       { "a.json": digits },
       { "a.json": bools },
@@ -309,6 +336,35 @@ describe("shapes of documents", () => {
     expect(broken.rows).toHaveLength(1);
     const cut = await convertAll(work, ndjson(), { "big.json": `${text}{"id":1`, "small.json": line(1) }, { known });
     expect(cut.failures).toMatchObject([{ index: 0, reason: "MALFORMED_JSON", line: 50_001 }]);
+  });
+});
+
+describe("records under a path, when a file is alone in its batch", () => {
+  const known = schemaOf([{ name: "id", type: "long" }]);
+  const broken = [
+    ["cut off", '{"Records":[{"id":1},{"id":', "MALFORMED_JSON"],
+    ["without the path", '{"x":1}', "RECORDS_NOT_FOUND"],
+    ["with no list there", '{"Records":{"id":1}}', "RECORDS_NOT_FOUND"],
+    ["with numbers for records", '{"Records":[1,2]}', "NOT_JSON_RECORDS"],
+    ["not UTF-8", Buffer.from('{"Records":[{"t":"\xff"}]}', "latin1"), "MALFORMED_JSON"],
+    ["with half a character", '{"Records":[{"t":"\\ud800"}]}', "MALFORMED_JSON"],
+    ["with a key twice", '{"Records":[{"id":1,"id":2}]}', "DUPLICATE_KEY"],
+  ] as const;
+  test.each(broken)("%s: it fails with its own reason, in a new table or an old", async (_, bytes, reason) => {
+    for (const table of [{}, { known }]) {
+      const { failures, loaded, rows } = await convertAll(work, json("Records"), { "bad.json": bytes }, table);
+      expect(failures).toEqual([expect.objectContaining({ index: 0, reason })]);
+      expect(loaded).toEqual({});
+      expect(rows).toEqual([]);
+    }
+  });
+
+  test("an empty one is loaded, with no rows", async () => {
+    for (const table of [{}, { known }]) {
+      const { failures, loaded } = await convertAll(work, json("Records"), { "empty.json": "" }, table);
+      expect(failures).toEqual([]);
+      expect(loaded).toEqual({ 0: 0 });
+    }
   });
 });
 

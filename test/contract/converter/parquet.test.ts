@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DraftField } from "../../../lambdas/core/iceberg/types.ts";
+import type { DraftField, DraftType } from "../../../lambdas/core/iceberg/types.ts";
 import { addAll, convertAll, jobOf, type Scratch, schemaOf, scratch, UNPARTITIONED } from "./harness.ts";
 
 let work: Scratch;
@@ -112,6 +112,48 @@ describe("parquet sources", () => {
     ]);
     expect(loaded).toMatchObject([{ index: 0, records: 1 }]);
     await conversion.close();
+  });
+
+  test("no value of a map is rounded, and no zone is dropped", async () => {
+    const map = (value: DraftType): DraftType => ({ type: "map", key: "string", value });
+    for (const [type, good, bad] of [
+      [map("long"), "MAP {'k': 2.0::DOUBLE, 'none': NULL}", "MAP {'k': 1.5::DOUBLE}"],
+      [map("long"), "MAP {'k': '7'}", "MAP {'k': '1.5'}"],
+      [
+        map({ type: "struct", fields: [{ name: "x", type: "long" }] }),
+        "MAP {'k': {'x': 2.0}}",
+        "MAP {'k': {'x': 2.5}}",
+      ],
+      [map("long"), "NULL::MAP(VARCHAR, DOUBLE)", "MAP {'k': 'x'}"],
+      ["timestamp", "NULL::TIMESTAMPTZ", "TIMESTAMPTZ '2026-01-01 01:00:00+02'"],
+    ] as const) {
+      const known = schemaOf([{ name: "v", type }]);
+      const files = {
+        "good.parquet": await parquetOf(`SELECT ${good} v`),
+        "bad.parquet": await parquetOf(`SELECT ${bad} v`),
+      };
+      const conversion = await work.converter.start(parquet());
+      await addAll(conversion, files);
+      await conversion.inspect(known);
+      const { failures, loaded } = await conversion.convert(known, UNPARTITIONED);
+      expect(failures, bad).toMatchObject([{ index: 1, reason: "TYPE_MISMATCH" }]);
+      expect(loaded).toMatchObject([{ index: 0, records: 1 }]);
+      await conversion.close();
+    }
+  });
+
+  test("a hint finds its column without regard to case, and names that every JavaScript object has are only names", async () => {
+    const select = `SELECT 1.5::DOUBLE "Amount", 1 "constructor", 2 "toString", 'x' "__proto__"`;
+    const job = parquet({ hints: { amount: "decimal(9, 2)" } });
+    const { schema, failures, loaded } = await convertAll(work, job, { "a.parquet": await parquetOf(select) });
+    expect(failures).toEqual([]);
+    expect(schema.fields.map(({ name, type }) => [name, type])).toEqual([
+      ["Amount", "decimal(9, 2)"],
+      ["constructor", "int"],
+      ["toString", "int"],
+      ["__proto__", "string"],
+    ]);
+    expect(loaded).toEqual({ 0: 1 });
   });
 
   test("cut off, empty, or no parquet at all fail alone", async () => {
