@@ -30,10 +30,15 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     if (!(error instanceof MoraineError)) throw error;
     terminal.writeError(`moraine: ${error.message}\n`);
+    if (error.context["error"] === "ECONNREFUSED") terminal.writeError(NOBODY_THERE);
     if (isKind(error, "Invalid")) return EXIT.usage;
     return isKind(error, "Unavailable", "UnknownOutcome") ? EXIT.unavailable : EXIT.no;
   }
 }
+
+/** The outputs of a local stack that is gone, or of another one than was meant. */
+const NOBODY_THERE =
+  "nothing answers at that address: is npm start running? The stack of npm start --data-dir DIR is found by --outputs DIR/outputs.json\n";
 
 function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): Command {
   const program = new Command("moraine")

@@ -216,6 +216,7 @@ describe("exit codes", () => {
     const { code, err } = await run({ ...machine, ledger: down }, "status");
     expect(code).toBe(3);
     expect(err).toContain("ECONNREFUSED");
+    expect(err).toContain("is npm start running?");
   });
 
   test.each([
