@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { SABOTAGES, type Sabotage } from "./sabotage.ts";
 import { simulate } from "./simulation.ts";
 
-const SEEDS_FOR_A_SABOTAGE = 500;
+const SEEDS_FOR_A_SABOTAGE = 300;
 
 /**
  * Seeds that fail on a bug that once was there. A change to the simulation deals every seed new cards: put the bug back, look for
