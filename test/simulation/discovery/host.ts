@@ -55,6 +55,9 @@ interface Planned extends StoredPlan {
   readonly moves: readonly Move[];
 }
 
+/** The store dates a plan by the second that it was put in. */
+const WITHIN_SECOND_MS = 999;
+
 export class DiscoveryHost implements MachineHost {
   readonly world: World;
   readonly objectsMax: number;
@@ -264,7 +267,8 @@ export class DiscoveryHost implements MachineHost {
     const first = `${runFolder(SETTINGS, plan?.chain[0] ?? runId)}plan.json` as ObjectUri;
     const plannedAtMs = this.store.objects.get(first)?.lastModifiedMs ?? this.world.now();
     const { listedFromMs } = await this.recordOf({ runId } as RunHandle);
-    const moves = this.#moves.filter(({ fromMs, untilMs }) => fromMs <= plannedAtMs && untilMs >= listedFromMs);
+    const latestMs = plannedAtMs + WITHIN_SECOND_MS;
+    const moves = this.#moves.filter(({ fromMs, untilMs }) => fromMs <= latestMs && untilMs >= listedFromMs);
     return plan && { ...plan, plannedAtMs, moves };
   }
 
@@ -281,8 +285,8 @@ export class DiscoveryHost implements MachineHost {
     const { listing } = input;
     const span = { fromMs: this.world.now(), untilMs: Number.POSITIVE_INFINITY };
     const lastKey = this.bucket.lastKey();
-    // The store dates the plan by the second.
-    this.#moves.push({ listing, listedFromMs, lookedAtMs: plan.plannedAtMs + 999, lastKey, ...span });
+    const lookedAtMs = plan.plannedAtMs + WITHIN_SECOND_MS;
+    this.#moves.push({ listing, listedFromMs, lookedAtMs, lastKey, ...span });
   }
 
   /** Whoever has planned has seen to it that every other run is over. */
