@@ -39,13 +39,11 @@ export async function putRound(
   round: number,
   shards: readonly Shard[],
 ): Promise<RoundHandle> {
-  const { ports, settings } = context;
-  const uri = roundUri(settings, run.runId, round);
+  const uri = roundUri(context.settings, run.runId, round);
   const small = shards.flatMap(cutByBytes);
   const tasks = small.map((shard, n): ShardTask => ({ round, shard: { ...shard, id: shardId(round, n) } }));
-  const body = new Uint8Array(Buffer.from(JSON.stringify(tasks)));
-  const { kind } = await ports.store.put(uri, body, { ifAbsent: true, contentType: "application/json" });
-  return kind === "stored" ? { round, ...splitUri(uri), shards: tasks.length } : roundHandle(context, run, round);
+  const isFirst = await putJsonOnce(context.ports.store, uri, tasks);
+  return isFirst ? { round, ...splitUri(uri), shards: tasks.length } : roundHandle(context, run, round);
 }
 
 /** As many shards as it takes for each to be small, all of about one size: keys may have a kilobyte each. */
@@ -164,8 +162,11 @@ export async function removeFolder(store: ObjectStore, folder: string): Promise<
   if (uris.length > 0) await store.remove(uris);
 }
 
-export async function putJson(store: ObjectStore, uri: ObjectUri, value: unknown): Promise<void> {
-  await store.put(uri, new Uint8Array(Buffer.from(JSON.stringify(value))), { contentType: "application/json" });
+/** false: something was put there before, and stays. */
+export async function putJsonOnce(store: ObjectStore, uri: ObjectUri, value: unknown): Promise<boolean> {
+  const body = new Uint8Array(Buffer.from(JSON.stringify(value)));
+  const { kind } = await store.put(uri, body, { ifAbsent: true, contentType: "application/json" });
+  return kind === "stored";
 }
 
 /** undefined: there is none. */

@@ -7,7 +7,7 @@ import { cursorFor, cursorOfPlan, isForgotten, sourceOf } from "./cursor.ts";
 import { findInventory } from "./inventory.ts";
 import type { Assumptions, Counts, CursorRecord, RunRecord, SeenPartitions, Shard } from "./model.ts";
 import { type PlanRequest, planRun } from "./plan.ts";
-import { closeShards, leftOf, readJson, readRound, removeFolder, runFolder } from "./rounds.ts";
+import { closeShards, leftOf, putJsonOnce, readJson, readRound, removeFolder, runFolder } from "./rounds.ts";
 import type { RunContext } from "./run.ts";
 import { assumptionsOf } from "./run-assumptions.ts";
 import { cursorKey } from "./run-records.ts";
@@ -38,9 +38,8 @@ export async function decidePlan(context: RunContext, run: RunRecord): Promise<S
   // Step Functions gives an execution's name again after months.
   if (decided !== undefined) await removeFolder(context.ports.store, runFolder(context.settings, run.runId));
   const plan = (await takeUp(context, run)) ?? (await planAnew(context, run));
-  const body = new Uint8Array(Buffer.from(JSON.stringify(plan)));
-  const { kind } = await context.ports.store.put(planUri(context, run.runId), body, { ifAbsent: true });
-  return kind === "stored" ? plan : ((await readPlan(context, run.runId)) ?? plan);
+  const isFirst = await putJsonOnce(context.ports.store, planUri(context, run.runId), plan);
+  return isFirst ? plan : ((await readPlan(context, run.runId)) ?? plan);
 }
 
 export function readPlan(context: RunContext, runId: string): Promise<StoredPlan | undefined> {
