@@ -14,6 +14,7 @@ import { assignFieldIds } from "../lambdas/core/iceberg/schema.ts";
 import type { Schema } from "../lambdas/core/iceberg/types.ts";
 import { objectUri } from "../lambdas/core/ids.ts";
 import type { Source } from "../lambdas/core/ports.ts";
+import { BAD_ROW_DEFAULTS } from "../lambdas/core/schema/defaults.ts";
 import { CSV_HEADER, csvRow, eventRow, writeRows } from "./datasets.ts";
 import { cost, duel, median } from "./duel.ts";
 
@@ -59,6 +60,8 @@ async function conversion(
     format,
     compression: "auto",
     hints: {},
+    inferTypes: true,
+    badRows: BAD_ROW_DEFAULTS,
     lineage: false,
     targetFileSizeBytes: 128 * 1024 * 1024,
     ingestedAtMs: 0,

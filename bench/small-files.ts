@@ -15,6 +15,7 @@ import { assignFieldIds, lineageFields } from "../lambdas/core/iceberg/schema.ts
 import type { Schema } from "../lambdas/core/iceberg/types.ts";
 import { objectUri } from "../lambdas/core/ids.ts";
 import type { Conversion } from "../lambdas/core/ports.ts";
+import { BAD_ROW_DEFAULTS } from "../lambdas/core/schema/defaults.ts";
 import { CSV_HEADER, csvRow, writeRows } from "./datasets.ts";
 import { cost, duel, median } from "./duel.ts";
 
@@ -71,6 +72,8 @@ function start(): Promise<Conversion> {
     },
     compression: "auto",
     hints: {},
+    inferTypes: true,
+    badRows: BAD_ROW_DEFAULTS,
     lineage: values.lineage,
     targetFileSizeBytes: 128 * 1024 * 1024,
     ingestedAtMs: 0,

@@ -9,6 +9,7 @@ import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
 import * as rules from "./config-rules.ts";
 import { LIMITS } from "./environment.ts";
 import type { IngestionId } from "./ids.ts";
+import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "./schema/defaults.ts";
 
 export type ParsedConfig =
   | { readonly config: MoraineConfig; readonly errors?: never }
@@ -105,6 +106,7 @@ function readIngestion(section: Section, landing: readonly BucketConfig[]): Inge
       section.choice("compression", { values: ["auto", "none", "gzip", "zstd"], fallback: "auto" }) ?? "auto",
     target: readTarget(section.requiredSection("target"), landing),
     schema: readSchema(section.section("schema")),
+    badRows: readBadRows(section),
     onOverwrite:
       section.choice("onOverwrite", { values: ["replace", "append", "ignore"], fallback: "replace" }) ?? "replace",
     lineage: section.boolean("lineage", true),
@@ -209,16 +211,36 @@ function readTarget(section: Section | undefined, landing: readonly BucketConfig
 }
 
 function readSchema(section: Section | undefined): Ingestion["schema"] {
-  if (section === undefined) return { policy: "evolve", hints: {} };
+  if (section === undefined) return SCHEMA_DEFAULTS;
   const policy = section.choice("policy", {
     values: ["evolve"],
     fallback: "evolve",
     planned: ["rescue", "hold", "fail"],
   });
-  const texts = section.texts("hints", rules.checkIcebergType);
+  const schema = {
+    policy: policy ?? SCHEMA_DEFAULTS.policy,
+    hints: readTypes(section, "hints"),
+    columns: readTypes(section, "columns"),
+    inferTypes: section.boolean("inferTypes", SCHEMA_DEFAULTS.inferTypes),
+    rescueShareMax: section.share("rescueShareMax", SCHEMA_DEFAULTS.rescueShareMax),
+  };
   section.close();
-  const hints = Object.entries(texts).map(([name, type]) => [name, rules.canonicalType(type)]);
-  return { policy: policy ?? "evolve", hints: Object.fromEntries(hints) };
+  return schema;
+}
+
+function readTypes(section: Section, key: string): Readonly<Record<string, string>> {
+  const texts = section.texts(key, rules.checkIcebergType);
+  return Object.fromEntries(Object.entries(texts).map(([name, type]) => [name, rules.canonicalType(type)]));
+}
+
+function readBadRows(section: Section): Ingestion["badRows"] {
+  const { onBadRow, shareMax } = BAD_ROW_DEFAULTS;
+  section.choice("onBadRow", {
+    values: ["reject_file"],
+    fallback: "reject_file",
+    planned: ["rescue", "quarantine"],
+  });
+  return { onBadRow, shareMax: section.share("badRowShareMax", shareMax) };
 }
 
 function readBatch(section: Section | undefined): Ingestion["batch"] {

@@ -131,6 +131,16 @@ export class Section {
     return fallback;
   }
 
+  /** A part of a whole, from 0 to 1. */
+  share(key: string, fallback: number): number {
+    const node = this.#get(key, false);
+    if (node === undefined) return fallback;
+    const value = isScalar(node) ? node.value : undefined;
+    if (typeof value === "number" && value >= 0 && value <= 1) return value;
+    this.complain(key, `is ${kindOf(node)}; write a number from 0 to 1, such as 0.01`);
+    return fallback;
+  }
+
   /** `30s`, `15m`, `12h`, `7d`, in seconds. Required: `fallback` stands in after the complaint. */
   duration(key: string, { fallback, min, max, required = false }: DurationRange): number {
     const node = this.#get(key, required);

@@ -35,6 +35,14 @@ export type Compression = "auto" | "none" | "gzip" | "zstd";
 export type OverwritePolicy = "replace" | "append" | "ignore";
 export type SchemaPolicy = "evolve" | "rescue" | "hold" | "fail";
 
+/** What becomes of a row that cannot be read as one: too many fields, broken quotes, no JSON. */
+export interface BadRowPolicy {
+  /** `rescue`: a row of nulls with its text in `_rescued_data`. `quarantine`: a row of the quarantine table. `reject_file`: the file fails. */
+  readonly onBadRow: "rescue" | "quarantine" | "reject_file";
+  /** Share of a file's rows (0 to 1) above which the file fails all the same. */
+  readonly shareMax: number;
+}
+
 export interface Ingestion {
   readonly id: IngestionId;
   readonly source: {
@@ -62,7 +70,14 @@ export interface Ingestion {
     readonly policy: SchemaPolicy;
     /** Column name (dot path for nested) to Iceberg type. */
     readonly hints: Readonly<Record<string, string>>;
+    /** All columns of a new table, given in full: name to Iceberg type. Empty: they are inferred. */
+    readonly columns: Readonly<Record<string, string>>;
+    /** false: a column of a text format that nobody gave a type to is a string. */
+    readonly inferTypes: boolean;
+    /** Policy `evolve`: a file with conflicting values in no more than this share of its rows (0 to 1) has them rescued; else it is held. */
+    readonly rescueShareMax: number;
   };
+  readonly badRows: BadRowPolicy;
   readonly onOverwrite: OverwritePolicy;
   /** Adds `_file_path`, `_file_modified_at`, `_ingested_at` to the table. */
   readonly lineage: boolean;

@@ -176,6 +176,8 @@ async function loadClaimed(
     format: ingestion.format,
     compression: ingestion.compression,
     hints: ingestion.schema.hints,
+    inferTypes: ingestion.schema.inferTypes,
+    badRows: ingestion.badRows,
     lineage: ingestion.lineage,
     targetFileSizeBytes: ingestion.target.targetFileSizeBytes,
     ingestedAtMs: ports.clock.now(),

@@ -2,10 +2,11 @@
 // suite runs against the fake and against the real adapter (test/contract). Every method may throw MoraineError "Unavailable"
 // (nothing was applied) or "UnknownOutcome" (perhaps applied); other outcomes are values.
 
-import type { Compression, FormatOptions } from "./config.ts";
+import type { BadRowPolicy, Compression, FormatOptions } from "./config.ts";
 import type {
   DataFile,
   DraftField,
+  DraftType,
   PartitionSpec,
   PartitionTuple,
   Schema,
@@ -252,17 +253,80 @@ export interface Inspection {
   readonly failures: readonly SourceFailure[];
 }
 
+/** What one source was seen to hold: columns as in an Inspection of it alone. */
+export interface SourceShape {
+  readonly index: number;
+  readonly fields: readonly DraftField[];
+}
+
+/** A column of the table that takes some of a source's values only by changing or losing them. */
+export interface MisfitColumn {
+  /** Dot path of the table's column. */
+  readonly path: string;
+  /** The narrowest type that holds all of the source's values there. */
+  readonly fileType: DraftType;
+  /** Rows with a value that does not fit. */
+  readonly records: number;
+  /** A few such values as text, each of at most 100 characters. */
+  readonly samples: readonly string[];
+  /** Of the first one: physical line, from 1. */
+  readonly line?: number;
+}
+
+/** A source whose values do not all fit the table. It is in no data file until the caller says how to treat it. */
+export interface Misfits {
+  readonly index: number;
+  /** All rows of the source. */
+  readonly records: number;
+  /** Rows with at least one value that does not fit. */
+  readonly unfit: number;
+  readonly columns: readonly MisfitColumn[];
+}
+
+/** What becomes of a source's values that have no place in the table. */
+export interface Treatment {
+  /**
+   * They go to the column `_rescued_data`, which the schema then has: values of the wrong type and of columns the table does not know.
+   * Those of `routes` excepted.
+   */
+  readonly rescue: boolean;
+  /** Values that do not fit one column go into another, a string: dot path of the first to the name of the second. */
+  readonly routes: readonly Route[];
+}
+
+export interface Route {
+  readonly path: string;
+  readonly column: string;
+}
+
 /** A Parquet file written to the work directory: its `DataFile` facts minus the path it will be uploaded to. */
 export interface ConvertedFile {
   readonly file: Omit<DataFile, "filePath" | "content">;
   readonly body: PutBody;
 }
 
+/** Rows of one source. Always: seen = rows in the data files + quarantined, and `rescued` are some of those in the data files. */
+export interface LoadedSource {
+  readonly index: number;
+  /** In the data files. */
+  readonly records: number;
+  /** Of these, rows with something in `_rescued_data`. */
+  readonly rescued: number;
+  /** Rows that could not be read as any row, and are in `quarantine`. */
+  readonly quarantined: number;
+  /** As received. */
+  readonly bytesRead: number;
+}
+
 export interface ConversionResult {
   readonly files: readonly ConvertedFile[];
-  /** Rows of each source that went into `files`; sources not named here are in `failures`. */
-  readonly loaded: readonly { readonly index: number; readonly records: number; readonly bytesRead: number }[];
+  /** Sources that went into `files`; those not named here are in `failures`. */
+  readonly loaded: readonly LoadedSource[];
   readonly failures: readonly SourceFailure[];
+  /** Not empty: `files` and `loaded` are empty. Treat these or leave them out, and convert again. */
+  readonly misfits: readonly Misfits[];
+  /** The quarantined rows of all loaded sources, as NDJSON of QUARANTINE_FIELDS (core/schema/quarantine.ts). */
+  readonly quarantine?: { readonly rows: number; readonly body: PutBody };
 }
 
 export interface ConversionJob {
@@ -270,6 +334,9 @@ export interface ConversionJob {
   readonly compression: Compression;
   /** Column name to Iceberg type: wins over what is inferred. */
   readonly hints: Readonly<Record<string, string>>;
+  /** false: a column nobody gave a type to is a string, in formats of text. */
+  readonly inferTypes: boolean;
+  readonly badRows: BadRowPolicy;
   readonly lineage: boolean;
   readonly targetFileSizeBytes: number;
   /** Value of `_ingested_at`. */
@@ -285,6 +352,12 @@ export interface Conversion {
    * spec; with it the converter may convert while it looks, and `convert` with the same two is then free.
    */
   inspect(known: Schema | undefined, spec?: PartitionSpec): Promise<Inspection>;
+  /** The same, source by source: costs more, for when they are not all alike to the caller. Sources that fail are left for `inspect` to name. */
+  inspectEach(known: Schema): Promise<readonly SourceShape[]>;
+  /** Takes a source out of everything that follows: the caller has decided its fate. */
+  leaveOut(index: number): void;
+  /** How the source is converted from now on. */
+  treat(index: number, treatment: Treatment): void;
   /** Writes data files typed by the schema, with its field ids, one partition tuple each. A failed source leaves no row. */
   convert(schema: Schema, spec: PartitionSpec): Promise<ConversionResult>;
   /** An equality-delete file: one row per value, one column, with that column's field id. */

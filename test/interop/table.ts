@@ -8,6 +8,7 @@ import { DEFAULT_DISCOVERY } from "../../lambdas/core/discovery/defaults.ts";
 import { currentSchema } from "../../lambdas/core/iceberg/metadata.ts";
 import type { DraftField } from "../../lambdas/core/iceberg/types.ts";
 import type { IngestionId } from "../../lambdas/core/ids.ts";
+import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "../../lambdas/core/schema/defaults.ts";
 import { DATABASE, type Moraine } from "./moraine.ts";
 import { type Predicate, select } from "./predicate.ts";
 import { asJsonText, type Column, canonRows, JSON_TEXT, type Row, renderCsv, renderNdjson } from "./rows.ts";
@@ -64,7 +65,8 @@ export function ingestionOf({ name, format = NDJSON, partitionBy = [], hints = {
     format,
     compression: "auto",
     target: { database: DATABASE, table: name, partitionBy, targetFileSizeBytes: 128 * 1024 * 1024, properties: {} },
-    schema: { policy: "evolve", hints },
+    schema: { ...SCHEMA_DEFAULTS, hints },
+    badRows: BAD_ROW_DEFAULTS,
     onOverwrite: "replace",
     lineage: true,
     batch: { filesMax: 100, bytesMax: 1e9 },

@@ -10,8 +10,10 @@ import type {
   ConvertedFile,
   Converter,
   Inspection,
+  LoadedSource,
   Source,
   SourceFailure,
+  SourceShape,
 } from "../../lambdas/core/ports.ts";
 
 export interface SimRow {
@@ -66,12 +68,26 @@ class RowConversion implements Conversion {
     return { fields: [...columns].sort().map((name) => ({ name, type: "string" })), failures: [] };
   }
 
+  async inspectEach(): Promise<readonly SourceShape[]> {
+    return this.#added.map(({ source, lines }) => ({
+      index: source.index,
+      fields: [...new Set(lines.map(columnOf))].map((name) => ({ name, type: "string" })),
+    }));
+  }
+
+  leaveOut(index: number): void {
+    const at = this.#added.findIndex(({ source }) => source.index === index);
+    if (at >= 0) this.#added.splice(at, 1);
+  }
+
+  treat(): void {}
+
   /** A line that says so fails only now: found late, as a wrong type at the end of a file would be. */
   async convert(schema: Schema): Promise<ConversionResult> {
     const known = new Set(schema.fields.map((field) => field.name));
     const failures: SourceFailure[] = [];
     const rows: SimRow[] = [];
-    const loaded: { index: number; records: number; bytesRead: number }[] = [];
+    const loaded: LoadedSource[] = [];
     for (const { source, lines, bytes } of this.#added) {
       const { index } = source;
       const missing = lines.map(columnOf).find((name) => !known.has(name));
@@ -81,14 +97,14 @@ class RowConversion implements Conversion {
         continue;
       }
       rows.push(...lines.map((id) => ({ id, path: source.uri })));
-      loaded.push({ index, records: lines.length, bytesRead: bytes });
+      loaded.push({ index, records: lines.length, rescued: 0, quarantined: 0, bytesRead: bytes });
     }
     const files: ConvertedFile[] = [];
     for (let start = 0; start < rows.length; start += ROWS_PER_FILE) {
       const part = rows.slice(start, start + ROWS_PER_FILE);
       files.push(fileOf({ rows: part } satisfies SimDataFile, part.length));
     }
-    return { files, loaded, failures };
+    return { files, loaded, failures, misfits: [] };
   }
 
   async writeDeletes(_schema: Schema, _fieldId: number, values: readonly string[]): Promise<ConvertedFile> {

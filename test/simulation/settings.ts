@@ -4,6 +4,7 @@
 import type { Ingestion, OverwritePolicy } from "../../lambdas/core/config.ts";
 import { DEFAULT_DISCOVERY } from "../../lambdas/core/discovery/defaults.ts";
 import type { IngestionId } from "../../lambdas/core/ids.ts";
+import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "../../lambdas/core/schema/defaults.ts";
 import type { Settings } from "../../lambdas/core/settings.ts";
 import type { FaultRates } from "./invocation.ts";
 import { BUCKET } from "./landing.ts";
@@ -52,7 +53,8 @@ function ingestionOf(id: string, onOverwrite: OverwritePolicy): Ingestion {
     format: { type: "ndjson" },
     compression: "auto",
     target: { database: "db", table: id, partitionBy: [], targetFileSizeBytes: 1_000_000, properties: {} },
-    schema: { policy: "evolve", hints: {} },
+    schema: SCHEMA_DEFAULTS,
+    badRows: BAD_ROW_DEFAULTS,
     onOverwrite,
     lineage: true,
     batch: { filesMax: 4, bytesMax: 1_000_000 },

@@ -16,6 +16,8 @@ import type {
   Inspection,
   Source,
   SourceFailure,
+  SourceShape,
+  Treatment,
 } from "../../core/ports.ts";
 import { type Attempt, attempt } from "./attempt.ts";
 import { CsvReader } from "./csv.ts";
@@ -117,6 +119,24 @@ class DuckDbConversion implements Conversion {
     return inspection;
   }
 
+  async inspectEach(known: Schema): Promise<readonly SourceShape[]> {
+    const shapes: SourceShape[] = [];
+    for (const source of this.#good()) {
+      const { fields, failures } = await this.#reader.inspect([source], known);
+      if (failures.length === 0) shapes.push({ index: source.source.index, fields });
+    }
+    return shapes;
+  }
+
+  leaveOut(index: number): void {
+    this.#failed.add(index);
+    this.#ready = undefined;
+  }
+
+  treat(index: number, treatment: Treatment): void {
+    throw new MoraineError("Invalid", "treatments are not built yet", { index, rescue: treatment.rescue });
+  }
+
   async convert(schema: Schema, spec: PartitionSpec): Promise<ConversionResult> {
     const ahead = this.#ready;
     if (ahead !== undefined && sameSchema(ahead.schema, schema) && sameSpec(ahead.spec, spec)) {
@@ -189,9 +209,12 @@ class DuckDbConversion implements Conversion {
       loaded: sources.map(({ source, bytesRead, path }) => ({
         index: source.index,
         records: counts.get(path) ?? 0,
+        rescued: 0,
+        quarantined: 0,
         bytesRead,
       })),
       failures,
+      misfits: [],
     };
   }
 

@@ -19,6 +19,12 @@ export const lineageFields: readonly DraftField[] = [
   { name: LINEAGE_INGESTED_AT, type: "timestamptz" },
 ];
 
+/**
+ * JSON text of what has no place in a row's columns, null where everything has:
+ * `{"values": {"price": "n/a"}, "reasons": {"price": "no long"}, "file": "s3://bucket/key", "line": 17}`.
+ */
+export const RESCUED_DATA = "_rescued_data";
+
 export function withSchemaId(schema: Schema, id: number): Schema {
   return { ...schema, "schema-id": id };
 }

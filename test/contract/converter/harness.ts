@@ -56,6 +56,8 @@ export function jobOf(format: FormatOptions, changes: Partial<ConversionJob> = {
     format,
     compression: "auto",
     hints: {},
+    inferTypes: true,
+    badRows: { onBadRow: "reject_file", shareMax: 0.1 },
     lineage: false,
     targetFileSizeBytes: 128 * 1024 * 1024,
     ingestedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5),

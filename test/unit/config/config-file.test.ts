@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { MoraineConfig } from "../../../lambdas/core/config.ts";
 import { parseConfig } from "../../../lambdas/core/config-file.ts";
 import { resolveBuckets } from "../../../lambdas/core/resolve-buckets.ts";
+import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "../../../lambdas/core/schema/defaults.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 
@@ -53,7 +54,8 @@ describe("defaults", () => {
             targetFileSizeBytes: 134_217_728,
             properties: {},
           },
-          schema: { policy: "evolve", hints: {} },
+          schema: SCHEMA_DEFAULTS,
+          badRows: BAD_ROW_DEFAULTS,
           onOverwrite: "replace",
           lineage: true,
           batch: { filesMax: 1000, bytesMax: 1_073_741_824 },

@@ -22,6 +22,7 @@ import {
   tablePartition,
 } from "../../../lambdas/core/records.ts";
 import { createRouter } from "../../../lambdas/core/routing.ts";
+import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "../../../lambdas/core/schema/defaults.ts";
 import type { Settings } from "../../../lambdas/core/settings.ts";
 import { type SweepReport, sweepTables } from "../../../lambdas/core/sweep.ts";
 import { ManualClock } from "../../fakes/manual-clock.ts";
@@ -65,7 +66,8 @@ export function ingestionOf(
     format: { type: "ndjson" },
     compression: "auto",
     target: { database: "db", table: id, partitionBy: [], targetFileSizeBytes: 1_000_000, properties: {} },
-    schema: { policy: "evolve", hints: {} },
+    schema: SCHEMA_DEFAULTS,
+    badRows: BAD_ROW_DEFAULTS,
     onOverwrite: "replace",
     lineage: true,
     batch: { filesMax: 1000, bytesMax: 1_000_000_000 },
