@@ -8,8 +8,10 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { STRATEGIES } from "../lambdas/core/discovery/model.ts";
 import { isKind, MoraineError } from "../lambdas/core/errors.ts";
 import { FILE_STATUSES, type FileStatus } from "../lambdas/core/records.ts";
+import type { Verdict } from "../lambdas/core/schema/records.ts";
 import { file, files, type GlobalOptions, status, validate } from "./commands.ts";
 import { backfill, checkpoints, recommend, run, runs } from "./run-commands.ts";
+import { schemaDecide, schemaHistory, schemaList, schemaShow } from "./schema-commands.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const EXIT = { done: 0, no: 1, usage: 2, unavailable: 3 } as const;
@@ -135,8 +137,52 @@ function buildProgram(terminal: Terminal, answer: (outcome: boolean) => void): C
     .description("looks at a prefix and says which discovery strategy fits its files, and why")
     .argument("<path>", "s3://bucket/prefix/")
     .action(async (path: string) => answer(await recommend(terminal, options(), path)));
+  addSchemaCommands(program, terminal, options, answer);
   for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
   return program;
+}
+
+const VERDICTS: readonly (readonly [Verdict, string])[] = [
+  ["accept", "the files' shape becomes the table's; the old column is kept under another name"],
+  ["merge", "both shapes side by side: what does not fit a column goes to one beside it"],
+  ["reject", "the files are rejected for good"],
+];
+
+function addSchemaCommands(
+  program: Command,
+  terminal: Terminal,
+  options: () => GlobalOptions,
+  answer: (outcome: boolean) => void,
+): void {
+  const schema = program.command("schema").description("files that wait for a decision about their schema");
+  schema
+    .command("list")
+    .description("changes that are open, or being carried out")
+    .addOption(new Option("--ingestion <id>", "one ingestion"))
+    .addOption(new Option("--all", "decided ones too").default(false))
+    .action(async (query) => answer(await schemaList(terminal, options(), query)));
+  schema
+    .command("show")
+    .description("one change: the difference, samples of it, and how much waits")
+    .argument("<fingerprint>", "or the start of it")
+    .action(async (fingerprint: string) => answer(await schemaShow(terminal, options(), fingerprint)));
+  for (const [verdict, description] of VERDICTS) {
+    schema
+      .command(verdict)
+      .description(description)
+      .argument("<fingerprint>", "or the start of it")
+      .addOption(new Option("--why <text>", "kept with the decision"))
+      .addOption(new Option("--by <name>", "who decides; the user of this shell unless told"))
+      .action(async (fingerprint: string, given) =>
+        answer(await schemaDecide(terminal, options(), fingerprint, { verdict, ...given })),
+      );
+  }
+  schema
+    .command("history")
+    .description("how the schema came to be what it is")
+    .argument("[ingestion]", "one ingestion; all unless told")
+    .action(async (ingestion?: string) => answer(await schemaHistory(terminal, options(), ingestion)));
+  for (const command of schema.commands) command.exitOverride().copyInheritedSettings(program);
 }
 
 function parseStatus(text: string): FileStatus {

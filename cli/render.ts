@@ -91,6 +91,7 @@ function fileFacts(file: KnownFile): (readonly [string, string | undefined])[] {
     ["duration", file.durationMs === undefined ? undefined : formatDuration(file.durationMs)],
     ["run", file.runId],
     ["batch", batchOf(file)],
+    ["schema change", file.fingerprint],
     ...(current === undefined ? [] : tableFacts(current)),
     ["error", file.error === undefined ? undefined : printable(file.error.message)],
     ["place", placeOf(file)],
@@ -134,6 +135,8 @@ function isLoaded(file: FileRecord, loaded: LoadedVersion): boolean {
 function tableFacts(loaded: LoadedVersion): (readonly [string, string | undefined])[] {
   return [
     ["rows", formatCount(loaded.records)],
+    ["rescued", loaded.rescued === undefined ? undefined : `${formatCount(loaded.rescued)} of these rows`],
+    ["quarantined", loaded.quarantined === undefined ? undefined : `${formatCount(loaded.quarantined)} more rows`],
     ["bytes read", formatBytes(loaded.bytesRead)],
     ["commit", loaded.seq === 0 ? "none: an empty file, and no table yet" : formatCount(loaded.seq)],
     ["snapshot", loaded.snapshotId],

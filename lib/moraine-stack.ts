@@ -68,6 +68,7 @@ export class MoraineStack extends Stack {
       sweep: sweeper.code.function,
       backfill: discovery.machine,
     });
+    sweeper.alertTo(alarms.topic);
     this.#output({
       Buckets: buckets,
       WarehouseUri: warehouse.uri,

@@ -4,11 +4,12 @@
 import { Duration } from "aws-cdk-lib";
 import * as events from "aws-cdk-lib/aws-events";
 import * as targets from "aws-cdk-lib/aws-events-targets";
+import type { ITopic } from "aws-cdk-lib/aws-sns";
 import { Construct } from "constructs";
-import { LIMITS } from "../lambdas/core/environment.ts";
+import { ENV, LIMITS } from "../lambdas/core/environment.ts";
 import { acknowledge } from "./checks.ts";
 import type { CommitQueue } from "./commit-queue.ts";
-import { grantLedger, grantReadTables } from "./grants.ts";
+import { grantCommit, grantLedger } from "./grants.ts";
 import type { Intake } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { MoraineFunction } from "./moraine-function.ts";
@@ -43,8 +44,15 @@ export class Sweeper extends Construct {
     });
     acknowledge(schedule, { "Serverless-EventBusDLQ": "a lost tick is repeated by the next one five minutes later" });
     grantLedger(this.code, props.ledger);
-    grantReadTables(this.code, props.warehouse);
+    // What a person decided about a schema is carried out here when the command that decided it was not.
+    grantCommit(this.code, props.warehouse);
     this.code.allow(["s3:DeleteObject"], props.warehouse.objectArns);
     this.code.allow(["sqs:SendMessage"], [props.intake.queue.queueArn, props.commitQueue.queue.queueArn]);
+  }
+
+  /** Files that are held back for a decision are told of there. */
+  alertTo(topic: ITopic): void {
+    this.code.function.addEnvironment(ENV.alertTopicArn, topic.topicArn);
+    this.code.allow(["sns:Publish"], [topic.topicArn]);
   }
 }

@@ -19,6 +19,7 @@ import { createDynamoDB } from "./servers/dynamodb.ts";
 import { type Caller, openFront } from "./servers/front.ts";
 import { createGlue } from "./servers/glue.ts";
 import { createS3 } from "./servers/s3.ts";
+import { createSns, type LocalSns, type Published } from "./servers/sns.ts";
 import { createSqs, type LocalSqs } from "./servers/sqs.ts";
 import { createStepFunctions, type LocalStepFunctions } from "./servers/step-functions.ts";
 import { type Json, readAssembly } from "./template.ts";
@@ -42,6 +43,7 @@ export interface ServiceOptions {
   readonly timeScale?: number;
   readonly environmentsMax?: number;
   readonly onLog?: (line: LogLine) => void;
+  readonly onPublish?: (published: Published) => void;
   readonly existing?: Existing;
 }
 
@@ -50,6 +52,7 @@ export interface Services {
   readonly plan: Plan;
   readonly lambda: Lambda;
   readonly sqs: LocalSqs;
+  readonly sns: LocalSns;
   readonly stepFunctions: LocalStepFunctions;
   readonly deliveries: Deliveries;
   readonly requests: Requests;
@@ -95,6 +98,7 @@ async function open(
   closers.push(() => s3.close());
   const dynamodb = await createDynamoDB(folder("dynamodb"));
   closers.push(() => dynamodb.close());
+  const sns = createSns(options.onPublish);
   const glue = createGlue(folder("glue.json"), Date.now);
 
   const callerOf = (key: string) => (key === STATES_ACCESS_KEY ? STEP_FUNCTIONS : lambda.callerOf(key));
@@ -129,6 +133,7 @@ async function open(
     SQS: sqs.handle,
     DynamoDB: dynamodb.handle,
     Glue: glue.handle,
+    SNS: sns.handle,
     StepFunctions: stepFunctions.handle,
   });
   const deliveries = createDeliveries({ plan, lambda, faults, sqs, stepFunctions, region: REGION });
@@ -138,7 +143,7 @@ async function open(
   plan.databases.push(...databases.map((database) => ({ Name: database })));
   await provision(plan, { endpoint, region: REGION, sqs, glue });
   for (const { bucket, rules } of plan.notifications) s3.setNotifications(bucket, rules);
-  return { endpoint, plan, lambda, sqs, stepFunctions, deliveries, requests, faults, logLines };
+  return { endpoint, plan, lambda, sqs, sns, stepFunctions, deliveries, requests, faults, logLines };
 }
 
 /** Whose S3 requests a map's reader and writer send: named so in the counts and for a fault's `from`; it cannot be killed. */
@@ -191,6 +196,7 @@ function functionEnvironment(endpoint: string, env: Readonly<Record<string, stri
     AWS_ENDPOINT_URL_DYNAMODB: endpoint,
     AWS_ENDPOINT_URL_GLUE: endpoint,
     AWS_ENDPOINT_URL_SFN: endpoint,
+    AWS_ENDPOINT_URL_SNS: endpoint,
     AWS_REGION: REGION,
     AWS_DEFAULT_REGION: REGION,
     [LOCAL_ENV.s3PathStyle]: "1",

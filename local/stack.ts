@@ -11,6 +11,7 @@ import { FUNCTION, findResource, type Plan, type Resource } from "./plan.ts";
 import type { Requests } from "./requests.ts";
 import { startSchedule } from "./schedule.ts";
 import type { JsonObject } from "./servers/json-protocol.ts";
+import type { Published } from "./servers/sns.ts";
 import type { QueueDepth } from "./servers/sqs.ts";
 import { type Existing, openServices, REGION } from "./services.ts";
 
@@ -34,6 +35,7 @@ export interface LocalStackOptions {
   /** Environments of one function at most; default 4. */
   readonly environmentsMax?: number;
   readonly onLog?: (line: LogLine) => void;
+  readonly onPublish?: (published: Published) => void;
   /** What the deployment would find already there: made here, for nobody else does. */
   readonly existing?: Existing;
 }
@@ -57,6 +59,8 @@ export interface LocalStack {
   trigger(ruleName: string): Promise<readonly InvokeOutcome[]>;
   /** By physical queue name. */
   queueDepths(): Record<string, QueueDepth>;
+  /** Alerts, oldest first. */
+  published(): readonly Published[];
   /** The last lines of every function, oldest first. */
   logs(): readonly LogLine[];
   /** Throws when it is still busy after the timeout, or when the signal comes first. */
@@ -107,6 +111,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     invoke,
     trigger: (ruleName) => deliveries.fire(ruleOf(plan, ruleName)),
     queueDepths: () => sqs.depths(),
+    published: () => services.sns.published,
     logs: () => services.logLines,
     async quiet(timeoutMs = 60_000, signal) {
       const untilMs = Date.now() + timeoutMs;

@@ -2,14 +2,21 @@
 // Bounds are short and attempts few: somebody is waiting at a terminal, and a service that is not there is an answer too.
 
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { GlueClient } from "@aws-sdk/client-glue";
 import { S3Client } from "@aws-sdk/client-s3";
 import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { LEDGER_INDEX } from "../core/environment.ts";
+import { PointerCatalog } from "../core/iceberg/pointer-catalog.ts";
 import type { BucketLister, Ledger } from "../core/ports.ts";
+import type { DecisionPorts } from "../core/schema/carry-out.ts";
 import { DynamoLedger } from "./dynamodb-ledger.ts";
+import { GluePointer } from "./glue-pointer.ts";
 import { S3Lister } from "./s3-lister.ts";
+import { S3ObjectStore } from "./s3-object-store.ts";
 import { toMoraineError } from "./sdk-errors.ts";
+import { SqsQueues } from "./sqs-queues.ts";
+import { SystemClock, SystemRandom } from "./system.ts";
 
 export interface OperatorTarget {
   readonly ledgerTable: string;
@@ -40,6 +47,8 @@ export interface Operator {
   /** The execution's ARN. */
   startExecution(machineArn: string, name: string, input: string): Promise<string>;
   execution(arn: string): Promise<Execution>;
+  /** What it takes to carry a decision about a schema out. */
+  decisionPorts(intakeQueueUrl: string): DecisionPorts;
 }
 
 const BOUNDS = {
@@ -57,13 +66,32 @@ export function connectOperator({ ledgerTable, region, endpointUrl }: OperatorTa
   const client = new DynamoDBClient(place);
   const sfn = new SFNClient(place);
   const s3 = new S3Client({ ...place, maxAttempts: 1, forcePathStyle: endpointUrl !== undefined });
+  const ledger = new DynamoLedger({ client, tableName: ledgerTable, indexName: LEDGER_INDEX });
   return {
-    ledger: new DynamoLedger({ client, tableName: ledgerTable, indexName: LEDGER_INDEX }),
+    ledger,
     lister: new S3Lister(s3),
     queueDepth: (queueUrl) => readDepth(sqs, queueUrl),
     startExecution: (machineArn, name, input) => startExecution(sfn, machineArn, name, input),
     execution: (arn) => describeExecution(sfn, arn),
+    decisionPorts: (intakeQueueUrl) => openDecisionPorts(ledger, sqs, intakeQueueUrl, place, endpointUrl !== undefined),
   };
+}
+
+function openDecisionPorts(
+  ledger: Ledger,
+  client: SQSClient,
+  intakeQueueUrl: string,
+  place: typeof BOUNDS,
+  forcePathStyle: boolean,
+): DecisionPorts {
+  const clock = new SystemClock();
+  const random = new SystemRandom();
+  const store = new S3ObjectStore(new S3Client({ ...place, forcePathStyle }));
+  const glue = { reads: new GlueClient(place), writes: new GlueClient({ ...place, maxAttempts: 1 }) };
+  const catalog = new PointerCatalog({ store, pointer: new GluePointer(glue), clock, random });
+  // Commits are not this command's: no hint is ever sent.
+  const queues = new SqsQueues({ client, intakeQueueUrl, commitQueueUrl: "" });
+  return { ledger, catalog, queues, clock, random };
 }
 
 async function startExecution(

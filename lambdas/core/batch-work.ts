@@ -9,9 +9,12 @@ import { isKind, MoraineError } from "./errors.ts";
 import { objectUri } from "./ids.ts";
 import type { Task } from "./load-plan.ts";
 import { needsBody } from "./object-rows.ts";
-import type { Clock, Conversion, Ledger, ObjectStore, Source, SourceFailure } from "./ports.ts";
+import type { Clock, Conversion, Ledger, LoadedSource, ObjectStore, Random, Source, SourceFailure } from "./ports.ts";
 import type { FileRecord, StagedFile } from "./records.ts";
+import { differenceText } from "./schema/diff.ts";
+import { holdFile } from "./schema/hold.ts";
 import type { Settings } from "./settings.ts";
+import type { BreakingSource, Fates } from "./table.ts";
 
 export type FileOutcome =
   /** In a sealed batch. */
@@ -20,6 +23,8 @@ export type FileOutcome =
   | "failed"
   /** Superseded or gone before it could be read. */
   | "skipped"
+  /** Waits for a decision about its schema. */
+  | "held"
   /** Already decided, or being brought about by another batch. */
   | "known"
   /** Held by somebody; the event comes back. */
@@ -34,13 +39,17 @@ export interface ClaimedTask {
   readonly previous?: FileRecord;
 }
 
+const HELD = { status: "SKIPPED", reason: "SCHEMA_HELD" } as const;
+const REJECTED = { status: "REJECTED", reason: "SCHEMA_REJECTED" } as const;
+
 interface WorkPorts {
   readonly store: ObjectStore;
   readonly ledger: Ledger;
   readonly clock: Clock;
+  readonly random: Random;
 }
 
-export class BatchWork {
+export class BatchWork implements Fates {
   readonly #ports: WorkPorts;
   readonly #settings: Settings;
   readonly #claimed: readonly ClaimedTask[];
@@ -102,6 +111,33 @@ export class BatchWork {
     );
   }
 
+  /** Held, or what was decided about its difference in the meantime. */
+  async hold({ index, ...breaking }: BreakingSource): Promise<void> {
+    const { task, file } = this.#at(index);
+    const outcome = await holdFile(this.#ports, { file, ...breaking });
+    if (outcome.kind === "again") {
+      this.#outcomes.set(task, "retry");
+      return this.#decide(index, { status: "DISCOVERED", reason: "SCHEMA_RELEASED" });
+    }
+    const { fingerprint } = outcome;
+    const differences = breaking.differences.map(differenceText).join("; ");
+    const [first] = breaking.differences;
+    const place = {
+      ...(first === undefined ? {} : { column: first.path }),
+      ...(first?.line === undefined ? {} : { line: first.line }),
+    };
+    const isHeld = outcome.kind === "held";
+    const message = isHeld
+      ? `waits for a decision on schema change ${fingerprint}: moraine schema show ${fingerprint} (${differences})`
+      : `schema change ${fingerprint} was rejected (${differences})`;
+    this.#outcomes.set(task, isHeld ? "held" : "failed");
+    await this.#decide(index, {
+      ...(isHeld ? HELD : REJECTED),
+      fingerprint,
+      error: { kind: "Rejected", message, ...place },
+    });
+  }
+
   /** Files without a single record, and no table yet: nothing to commit, and still loaded, with no rows. */
   async settleEmpty(): Promise<undefined> {
     await mapLimit(this.open, this.#settings.parallelism, async (index) => {
@@ -115,13 +151,17 @@ export class BatchWork {
     return undefined;
   }
 
-  stagedFiles(
-    loaded: readonly { readonly index: number; readonly records: number; readonly bytesRead: number }[],
-  ): StagedFile[] {
+  stagedFiles(loaded: readonly LoadedSource[]): StagedFile[] {
     const open = new Set(this.open);
     const files = loaded
       .filter(({ index }) => open.has(index))
-      .map(({ index, records, bytesRead }) => ({ claimed: this.#asRead(index), records, bytesRead }));
+      .map(({ index, records, rescued, quarantined, bytesRead }) => ({
+        claimed: this.#asRead(index),
+        records,
+        bytesRead,
+        ...(rescued > 0 ? { rescued } : {}),
+        ...(quarantined > 0 ? { quarantined } : {}),
+      }));
     if (files.length !== open.size || loaded.length !== open.size) {
       throw new MoraineError("Corrupt", "converter lost or invented a source", {
         open: open.size,

@@ -93,7 +93,8 @@ export function decideClaim(current: FileRecord, event: ObjectEvent, policy: Ove
   if (current.status === "PROCESSING") return { kind: "held", sameVersion: relation === "same" };
   if (current.status === "DISCOVERED") return { kind: "take" };
   if (relation === "same") {
-    if (current.status === "SKIPPED") return { kind: "take" };
+    // A held file waits for a decision, not for another event; being released makes it DISCOVERED.
+    if (current.status === "SKIPPED" && current.reason !== "SCHEMA_HELD") return { kind: "take" };
     // The same bytes put again on purpose are a wish to try again.
     const retry = current.status === "FAILED" && (isPutAgain(current.version, event.version) || isNoVerdict(current));
     return retry ? { kind: "take" } : { kind: "known", why: "duplicate" };

@@ -213,9 +213,8 @@ function readTarget(section: Section | undefined, landing: readonly BucketConfig
 function readSchema(section: Section | undefined): Ingestion["schema"] {
   if (section === undefined) return SCHEMA_DEFAULTS;
   const policy = section.choice("policy", {
-    values: ["evolve"],
-    fallback: "evolve",
-    planned: ["rescue", "hold", "fail"],
+    values: ["evolve", "rescue", "hold", "fail"],
+    fallback: SCHEMA_DEFAULTS.policy,
   });
   const schema = {
     policy: policy ?? SCHEMA_DEFAULTS.policy,

@@ -15,6 +15,8 @@ export const ENV = {
   backfillQueueUrl: "MORAINE_BACKFILL_QUEUE_URL",
   /** `s3://bucket/prefix` without a slash at the end. */
   warehouseUri: "MORAINE_WAREHOUSE_URI",
+  /** Of the sweep function alone. */
+  alertTopicArn: "MORAINE_ALERT_TOPIC_ARN",
   commitIntervalSeconds: "MORAINE_COMMIT_INTERVAL_SECONDS",
 } as const;
 

@@ -14,6 +14,8 @@ export type IntentId = Branded<string, "IntentId">;
 export type TableId = Branded<string, "TableId">;
 /** `s3://bucket/key`, not URL-encoded. */
 export type ObjectUri = Branded<string, "ObjectUri">;
+/** Names one breaking difference between an ingestion's files and its table: twelve hex digits. */
+export type Fingerprint = Branded<string, "Fingerprint">;
 /** Token minted by the writer of a ledger item; the condition of the next write. */
 export type Revision = Branded<string, "Revision">;
 /** Iceberg snapshot id: a positive int64. Ours stay below 2^53 for readers in JavaScript. */

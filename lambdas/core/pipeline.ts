@@ -9,17 +9,17 @@ import { type ClaimOutcome, claimFile, decideFile } from "./claim.ts";
 import { mapLimit } from "./concurrency.ts";
 import type { Ingestion } from "./config.ts";
 import { isKind, type MoraineError } from "./errors.ts";
-import { currentSchema, defaultSpec } from "./iceberg/metadata.ts";
 import { objectUri, tableIdOf } from "./ids.ts";
 import { type LoadMessage, type LoadPlan, planLoad, type Task } from "./load-plan.ts";
 import type { Catalog, Clock, Converter, Ledger, ObjectStore, Queues, Random } from "./ports.ts";
 import { postpone } from "./postpone.ts";
 import type { StagedFile } from "./records.ts";
 import type { Router } from "./routing.ts";
+import { type FitJob, fitFiles } from "./schema/fit.ts";
+import { addSamples } from "./schema/sample.ts";
 import type { Settings } from "./settings.ts";
 import { Spans, type Step } from "./spans.ts";
 import { stageBatch } from "./stage.ts";
-import { prepareTable } from "./table.ts";
 
 export interface LoadPorts {
   readonly clock: Clock;
@@ -187,13 +187,12 @@ async function loadClaimed(
     const fetchOne = (_: ClaimedTask, index: number) => work.fetch(conversion, ingestion.format, index);
     await spans.time("fetch", () => mapLimit(claimed, settings.parallelism, fetchOne));
     if (work.open.length === 0) return undefined;
-    const prepared = await spans.time("inspect", () => prepareTable(ports, settings, ingestion, conversion));
-    await work.fail(prepared.failures);
-    if (prepared.table === undefined) return await work.settleEmpty();
-    const { metadata } = prepared.table;
-    const convert = () => conversion.convert(currentSchema(metadata), defaultSpec(metadata));
-    const result = await spans.time("convert", convert);
-    await work.fail(result.failures);
+    const time: FitJob["time"] = (step, run) => spans.time(step, run);
+    const sampleMore = () => addSamples(ports, ingestion, conversion, claimed);
+    const fitted = await fitFiles({ ports, settings, ingestion, conversion, fates: work, time, sampleMore });
+    if (fitted === undefined) return await work.settleEmpty();
+    const { result } = fitted;
+    const { metadata } = fitted.table;
     const files = work.stagedFiles(result.loaded);
     if (files.length === 0) return undefined;
     const replaces = ingestion.onOverwrite === "replace" ? files.flatMap(replacedPath) : [];
@@ -252,7 +251,7 @@ async function giveBack(
 }
 
 function countOutcomes(plan: LoadPlan, done: ReadonlyMap<Task, FileOutcome>): Record<FileOutcome, number> {
-  const counts = { loaded: 0, failed: 0, skipped: 0, known: 0, busy: 0, retry: 0 };
+  const counts = { loaded: 0, failed: 0, skipped: 0, held: 0, known: 0, busy: 0, retry: 0 };
   for (const task of plan.batches.flatMap((batch) => batch.tasks)) counts[done.get(task) ?? "retry"]++;
   return counts;
 }

@@ -171,6 +171,12 @@ export interface EventSink {
   send(bodies: readonly string[]): Promise<void>;
 }
 
+/** Tells people: mail, chat, whatever is subscribed. Told again when nobody knows whether it was. */
+export interface Alerts {
+  /** `subject`: at most 100 characters of ASCII. */
+  publish(alert: { readonly subject: string; readonly text: string }): Promise<void>;
+}
+
 // ---- catalog -------------------------------------------------------------------------------------------------------
 
 export interface LoadedTable {

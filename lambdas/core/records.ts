@@ -6,12 +6,13 @@
 //   head    {seq, intent?}: at most one commit intent is open per table
 //   commit  one per landed commit, for people; leftovers: the same for the sweeper, until its folders are empty
 //   run, active run, cursor (under their ingestion) and shards (under their run): discovery/run-records.ts
+//   schema changes, the files they hold, and schema versions (under their ingestion): schema/records.ts
 
 import { createHash } from "node:crypto";
 import { assert, type ErrorKind, MoraineError } from "./errors.ts";
 import type { ObjectEvent, ObjectVersion } from "./events.ts";
 import type { PartitionField, StagedManifest } from "./iceberg/types.ts";
-import type { BatchId, IngestionId, IntentId, ObjectUri, Revision, TableId } from "./ids.ts";
+import type { BatchId, Fingerprint, IngestionId, IntentId, ObjectUri, Revision, TableId } from "./ids.ts";
 import { pack, unpack } from "./packing.ts";
 import type { Attribute, LedgerItem, LedgerKey } from "./ports.ts";
 
@@ -39,6 +40,10 @@ export interface LoadedVersion {
   readonly version: ObjectVersion;
   readonly batch: BatchId;
   readonly records: number;
+  /** Of these, rows with something in `_rescued_data`; absent: none. */
+  readonly rescued?: number;
+  /** Rows that went to the quarantine table instead; absent: none. */
+  readonly quarantined?: number;
   readonly bytesRead: number;
   readonly seq: number;
   /** Decimal; absent when the commit added no snapshot (an empty file). */
@@ -54,6 +59,8 @@ export interface FileRecord {
   readonly status: FileStatus;
   /** Upper-case word saying why the status is what it is, such as MALFORMED or SUPERSEDED. */
   readonly reason?: string;
+  /** Of the schema change that holds it, or decided it. */
+  readonly fingerprint?: Fingerprint;
   /** The version `status` speaks of. */
   readonly version: ObjectVersion;
   /** Holder of the claim while PROCESSING; afterwards the batch that decided. */
@@ -81,6 +88,8 @@ export interface StagedFile {
   readonly claimed: FileRecord;
   readonly records: number;
   readonly bytesRead: number;
+  readonly rescued?: number;
+  readonly quarantined?: number;
 }
 
 /** What a sealed batch asks the committer to splice into the table. */
@@ -241,7 +250,10 @@ export function clearedRevision(intent: IntentId, manifestsLeft: number): Revisi
 
 // ---- items ---------------------------------------------------------------------------------------------------------
 
-type Kind = "file" | "batch" | "head" | "commit" | "leftovers" | "run" | "active" | "cursor" | "shard" | "begun";
+type Kind =
+  | ("file" | "batch" | "head" | "commit" | "leftovers")
+  | ("run" | "active" | "cursor" | "shard" | "begun")
+  | ("schema-change" | "held-file" | "schema-version");
 
 export function fileItem(file: FileRecord, revision: Revision): LedgerItem {
   assert(file.status !== "SUCCESS" || file.loaded !== undefined, "a SUCCESS file names the version that is loaded");

@@ -67,6 +67,8 @@ async function settleFile(ports: SettlePorts, intent: Intent, batch: BatchRecord
       version: claimed.version,
       batch: batch.batch,
       records,
+      ...(staged.rescued === undefined ? {} : { rescued: staged.rescued }),
+      ...(staged.quarantined === undefined ? {} : { quarantined: staged.quarantined }),
       bytesRead,
       seq: intent.seq,
       processedAtMs,

@@ -3,14 +3,44 @@
 
 import type { Ingestion } from "./config.ts";
 import { isKind, MoraineError } from "./errors.ts";
-import { currentSchema, defaultSpec, newTableMetadata, partitionNames } from "./iceberg/metadata.ts";
+import { currentSchema, defaultSpec, newTableMetadata } from "./iceberg/metadata.ts";
 import { parsePartitionBy, UNPARTITIONED } from "./iceberg/partition.ts";
-import { assignFieldIds, evolveSchema, lineageFields, PARTITION_FIELD, withSchemaId } from "./iceberg/schema.ts";
+import {
+  assignFieldIds,
+  lineageFields,
+  PARTITION_FIELD,
+  parseType,
+  rescuedField,
+  type SchemaEvolution,
+  withSchemaId,
+} from "./iceberg/schema.ts";
 import type { DraftField, PartitionField, Schema, TableUpdate } from "./iceberg/types.ts";
 import { type Revision, tableIdOf } from "./ids.ts";
 import { writeItem } from "./ledger-writes.ts";
-import type { Catalog, Clock, Conversion, Inspection, Ledger, LoadedTable, Random, SourceFailure } from "./ports.ts";
+import type {
+  Catalog,
+  Clock,
+  Conversion,
+  Inspection,
+  Ledger,
+  LoadedTable,
+  Random,
+  SourceFailure,
+  Treatment,
+} from "./ports.ts";
 import { type HeadRecord, headItem, headKey, readHead } from "./records.ts";
+import {
+  changeText,
+  type Difference,
+  differenceText,
+  diffSchema,
+  growTable,
+  namesItsColumns,
+  shapeOfTable,
+} from "./schema/diff.ts";
+import { changesOf, noteVersion } from "./schema/history.ts";
+import { settledBy } from "./schema/misfits.ts";
+import type { HeldDifference } from "./schema/records.ts";
 import type { Settings } from "./settings.ts";
 import { findGlobalSpec } from "./stage.ts";
 
@@ -21,56 +51,167 @@ interface TablePorts {
   readonly random: Random;
 }
 
-export interface PreparedTable {
-  readonly table: LoadedTable;
-  /** Sources that could not even be inspected. */
-  readonly failures: readonly SourceFailure[];
-}
-
 const TURNS_MAX = 12;
 
 /** Below `metadata/`: metadata files of commits that only change the schema. */
 export const SCHEMA_FOLDER = "schema";
 
+/** Where the files of a conversion end that do not go into the table; each is out of the conversion then. */
+export interface Fates {
+  fail(failures: readonly SourceFailure[]): Promise<void>;
+  /** A file whose difference from the table somebody has to decide about. */
+  hold(breaking: BreakingSource): Promise<void>;
+}
+
+export interface BreakingSource {
+  readonly index: number;
+  readonly differences: readonly HeldDifference[];
+  /** Its columns that the table has not, or too narrow. */
+  readonly fields: readonly DraftField[];
+  readonly records?: number;
+}
+
+export interface TableJob {
+  readonly ports: TablePorts;
+  readonly settings: Settings;
+  readonly ingestion: Ingestion;
+  readonly conversion: Conversion;
+  readonly fates: Fates;
+  /** Files that are looked at together with the conversion's own before a table is made of them. */
+  readonly sampleMore?: () => Promise<readonly number[]>;
+}
+
 /**
- * The table, with every column the conversion's sources hold (policy `evolve`). Undefined: they hold no record, no table is needed.
- * Throws Rejected when the table has no place for what one of them holds: which one shows when they are tried alone.
+ * The table, with every column that the conversion's sources hold and the policy lets in. `rescued`: also with the column for rescued data.
+ * Undefined: they hold no record, no table is needed. Throws Rejected when the table has no place for what one of them holds: which one
+ * shows when they are tried alone.
  */
-export async function prepareTable(
-  ports: TablePorts,
-  settings: Settings,
-  ingestion: Ingestion,
-  conversion: Conversion,
-): Promise<PreparedTable | { readonly table: undefined; readonly failures: readonly SourceFailure[] }> {
-  // A failed source is out of the conversion and not reported again: failures of all turns count.
-  const failures: SourceFailure[] = [];
+export async function prepareTable(job: TableJob, rescued = false): Promise<LoadedTable | undefined> {
+  const { ports, ingestion, conversion, fates } = job;
+  const own = ownFields(ingestion, rescued);
+  let samples: number[] | undefined;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const table = await loadOwnTable(ports, ingestion);
+    if (table === undefined) samples ??= [...((await job.sampleMore?.()) ?? [])];
+    else for (const index of (samples ?? []).splice(0)) conversion.leaveOut(index);
     const inspection = await inspect(conversion, table);
-    failures.push(...inspection.failures);
-    const seen = ingestion.lineage ? [...inspection.fields, ...lineageFields] : inspection.fields;
+    await fates.fail(inspection.failures);
     if (table === undefined) {
-      const draft = draftTable(ingestion, seen);
-      // Records without a single value are rows too.
-      const isSure = inspection.fields.length > 0 && draft.kind === "table";
-      if (!isSure && !(await holdsRecords(conversion, inspection.fields, failures)))
-        return { table: undefined, failures };
-      if (draft.kind === "refused") throw draft.error;
-      await createTable(ports, settings, ingestion, draft);
+      const made = await makeTable(job, inspection.fields, own, (samples ?? []).length > 0);
+      if (made === "no records") return undefined;
+      if (made === "refused") for (const index of (samples ?? []).splice(0)) conversion.leaveOut(index);
       continue;
     }
+    if (await sortOut(job, table, inspection.fields)) continue;
+    const seen = ingestion.schema.policy === "evolve" ? [...inspection.fields, ...own] : own;
     const updates = [...schemaUpdates(table, seen), ...specUpdates(table, ingestion)];
-    if (updates.length === 0) return { table, failures };
+    if (updates.length === 0) return table;
     const outcome = await ports.catalog.commit(table, {
       requirements: schemaRequirements(table),
       updates,
       folder: SCHEMA_FOLDER,
     });
-    if (outcome.kind === "committed") return { table: outcome.table, failures };
+    if (outcome.kind === "conflict") continue;
+    await noteGrowth(job, table, outcome.table, seen);
+    return outcome.table;
   }
   throw new MoraineError("Unavailable", "table keeps changing while its schema is prepared", {
     table: tableIdOf(ingestion.target),
   });
+}
+
+function ownFields({ lineage, schema }: Ingestion, rescued: boolean): DraftField[] {
+  const own = lineage ? [...lineageFields] : [];
+  return rescued || schema.policy === "rescue" ? [...own, rescuedField] : own;
+}
+
+async function makeTable(
+  job: TableJob,
+  seen: readonly DraftField[],
+  own: readonly DraftField[],
+  sampled: boolean,
+): Promise<"made" | "no records" | "refused"> {
+  const { ports, settings, ingestion } = job;
+  const given = givenFields(ingestion);
+  const draft = draftTable(ingestion, [...given, ...unlike(seen, given, ingestion), ...own]);
+  // Records without a single value are rows too.
+  if (draft.kind === "refused" && sampled) return "refused";
+  const isSure = seen.length > 0 && draft.kind === "table";
+  if (!isSure && !(await holdsRecords(job, seen))) return "no records";
+  if (draft.kind === "refused") throw draft.error;
+  await createTable(ports, settings, ingestion, draft);
+  return "made";
+}
+
+function givenFields({ schema }: Ingestion): DraftField[] {
+  return Object.entries(schema.columns).map(([name, type]) => ({ name, type: parseType(type) }));
+}
+
+/** What the files hold beside the columns that are given in full; a policy other than `evolve` says later what becomes of it. */
+function unlike(seen: readonly DraftField[], given: readonly DraftField[], { schema }: Ingestion): DraftField[] {
+  if (given.length > 0 && schema.policy !== "evolve") return [];
+  const names = new Set(given.map(({ name }) => name.toLowerCase()));
+  return seen.filter(({ name }) => !names.has(name.toLowerCase()));
+}
+
+/**
+ * Policies that let no difference pass: each file that has one is held, failed or treated. true: some are out now, and the others are to be
+ * looked at again.
+ */
+async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftField[]): Promise<boolean> {
+  const { ports, ingestion, conversion, fates } = job;
+  const { policy } = ingestion.schema;
+  const shape = shapeOfTable(table.metadata);
+  if (policy === "evolve" || !differs(growTable(shape, seen), ingestion)) return false;
+  const settled = policy === "hold" ? settledBy(await changesOf(ports.ledger, ingestion.id)) : () => false;
+  let out = false;
+  for (const { index, fields } of await conversion.inspectEach(shape.schema)) {
+    if (policy === "rescue") {
+      if (growTable(shape, fields).changes.some(({ kind }) => kind === "added")) conversion.treat(index, RESCUE);
+      continue;
+    }
+    const { breaking } = diffSchema(shape, fields, ingestion.format.type, policy);
+    const differences = breaking.filter((difference) => !isSuspicion(difference) && !settled(difference));
+    if (differences.length === 0) continue;
+    out = true;
+    conversion.leaveOut(index);
+    const names = new Set(differences.map(({ path }) => path.split(".")[0]?.toLowerCase()));
+    const concerned = fields.filter(({ name }) => names.has(name.toLowerCase()));
+    if (policy === "hold") await fates.hold({ index, differences, fields: concerned });
+    else await fates.fail([changedFailure(index, differences)]);
+  }
+  return out;
+}
+
+const RESCUE: Treatment = { rescue: true, routes: [] };
+
+function differs({ changed, changes }: SchemaEvolution, { format }: Ingestion): boolean {
+  return changed || (namesItsColumns(format.type) && changes.length > 0);
+}
+
+/** Types that differ break nothing as long as every value fits: the conversion tells. */
+function isSuspicion({ kind, tableType }: Difference): boolean {
+  return kind === "conflict" && tableType !== PARTITION_FIELD;
+}
+
+function changedFailure(index: number, differences: readonly Difference[]): SourceFailure {
+  const message = `the file differs from the table, and schema.policy is fail (${differences.map(differenceText).join("; ")}); correct the file or choose another policy`;
+  const [first] = differences;
+  return { index, reason: "SCHEMA_CHANGED", message, ...(first === undefined ? {} : { column: first.path }) };
+}
+
+async function noteGrowth(
+  { ports, ingestion }: TableJob,
+  before: LoadedTable,
+  after: LoadedTable,
+  seen: readonly DraftField[],
+): Promise<void> {
+  const { changes } = growTable(shapeOfTable(before.metadata), seen);
+  const texts = changes.filter(({ kind }) => kind !== "absent").map(changeText);
+  if (texts.length === 0) return;
+  const schemaId = after.metadata["current-schema-id"];
+  const table = tableIdOf(ingestion.target);
+  await noteVersion(ports, { ingestion: ingestion.id, table, schemaId, atMs: ports.clock.now(), changes: texts });
 }
 
 function inspect(conversion: Conversion, table: LoadedTable | undefined): Promise<Inspection> {
@@ -149,15 +290,11 @@ function draftTable(
 }
 
 /** Sources without a record are no reason to make a table, nor to refuse to. Nothing but a conversion counts them. */
-async function holdsRecords(
-  conversion: Conversion,
-  seen: readonly DraftField[],
-  failures: SourceFailure[],
-): Promise<boolean> {
+async function holdsRecords({ conversion, fates }: TableJob, seen: readonly DraftField[]): Promise<boolean> {
   const { fields } = assignFieldIds([...seen, ...lineageFields], 0);
   const result = await conversion.convert({ type: "struct", "schema-id": 0, fields }, UNPARTITIONED);
-  failures.push(...result.failures);
-  return result.loaded.some(({ records }) => records > 0);
+  await fates.fail(result.failures);
+  return result.misfits.length > 0 || result.loaded.some(({ records }) => records > 0);
 }
 
 async function createTable(
@@ -180,7 +317,7 @@ async function createTable(
 }
 
 function schemaUpdates({ metadata }: LoadedTable, seen: readonly DraftField[]): TableUpdate[] {
-  const evolved = evolveSchema(currentSchema(metadata), metadata["last-column-id"], seen, partitionNames(metadata));
+  const evolved = growTable(shapeOfTable(metadata), seen);
   const taken = evolved.conflicts.find(({ tableType }) => tableType === PARTITION_FIELD);
   if (taken !== undefined) {
     throw new MoraineError("Rejected", "a column has the name of a partition field; rename it in the file", {

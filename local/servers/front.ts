@@ -13,7 +13,7 @@ import { ServiceError, sendServiceError } from "./json-protocol.ts";
 import { routeS3 } from "./s3-route.ts";
 import { renderXml } from "./s3-xml.ts";
 
-export type ServiceName = "S3" | "SQS" | "DynamoDB" | "Glue" | "StepFunctions";
+export type ServiceName = "S3" | "SQS" | "DynamoDB" | "Glue" | "StepFunctions" | "SNS";
 export type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 export interface Caller {
@@ -115,7 +115,8 @@ function routeOf(request: IncomingMessage): Route | undefined {
   const target = request.headers["x-amz-target"];
   if (target === undefined) {
     const form = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true;
-    if (form && request.method === "POST" && request.url === "/") return undefined;
+    if (form && request.method === "POST" && request.url === "/")
+      return { service: "SNS", operation: "Query", path: "/" };
     const { operation = "Unknown", bucket = "", key = "", query } = routeS3(request) ?? {};
     return { service: "S3", operation, path: `/${bucket}/${key === "" ? (query?.get("prefix") ?? "") : key}` };
   }

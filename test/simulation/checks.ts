@@ -8,6 +8,7 @@ import type { TableMetadata } from "../../lambdas/core/iceberg/types.ts";
 import { objectUri, type TableId, tableIdOf } from "../../lambdas/core/ids.ts";
 import type { LedgerItem } from "../../lambdas/core/ports.ts";
 import { type FileRecord, readCommit, readFile, readHead } from "../../lambdas/core/records.ts";
+import { readChange, readHeld } from "../../lambdas/core/schema/records.ts";
 import { readWatermark } from "../../lambdas/core/watermark.ts";
 import type { MemoryLedger } from "../fakes/memory-ledger.ts";
 import type { MemoryObjectStore } from "../fakes/memory-object-store.ts";
@@ -61,8 +62,9 @@ function checkTable(state: RestingState, items: readonly LedgerItem[], ingestion
     .filter((file) => file.ingestion === ingestion.id);
   return [
     ...checkRest(items, table, metadata),
-    ...checkFiles(state, ingestion, files, rows),
+    ...checkFiles(state, items, ingestion, files, rows),
     ...checkForeign(state, ingestion, rows),
+    ...checkChanges(items, ingestion),
     ...(metadata === undefined ? [] : checkObjects(state, items, table, metadata)),
   ];
 }
@@ -91,6 +93,7 @@ function checkRest(items: readonly LedgerItem[], table: TableId, metadata: Table
 
 function checkFiles(
   state: RestingState,
+  items: readonly LedgerItem[],
   ingestion: Ingestion,
   files: readonly FileRecord[],
   rows: readonly SimRow[],
@@ -108,20 +111,48 @@ function checkFiles(
     if (file.status === "SUCCESS" && file.loaded?.version.etag !== file.version.etag)
       problems.push(`${file.key} SUCCESS without rows`);
     const own = rows.filter((row) => row.path === objectUri(BUCKET, file.key)).map((row) => row.id);
-    problems.push(...checkFate(landing, file, ingestion), ...checkRows(landing, file, ingestion, own));
+    problems.push(...checkFate(landing, items, file, ingestion), ...checkRows(landing, file, ingestion, own));
   }
   return problems;
 }
 
 /** The object as it stands is loaded, or the ledger says why not. */
-function checkFate(landing: Landing, file: FileRecord, { onOverwrite }: Ingestion): string[] {
+function checkFate(
+  landing: Landing,
+  items: readonly LedgerItem[],
+  file: FileRecord,
+  { onOverwrite }: Ingestion,
+): string[] {
   const now = landing.current.get(file.key);
   if (now === undefined) return [];
   if (file.loaded?.version.etag === now.etag) return [];
   if (file.status === "FAILED" && file.version.etag === now.etag && reasonFits(now, file.reason)) return [];
   if (onOverwrite === "ignore" && file.loaded !== undefined) return [];
+  if (file.status === "REJECTED" && file.version.etag === now.etag && isRejected(items, file)) return [];
   return [
     `${file.key} stands at ${now.kind} ${now.etag.slice(0, 6)}, ledger says ${file.status} ${file.reason ?? ""} of ${file.version.etag.slice(0, 6)}`,
+  ];
+}
+
+/** By a decision on the very difference it was held for. */
+function isRejected(items: readonly LedgerItem[], { ingestion, fingerprint, reason }: FileRecord): boolean {
+  const changes = items.filter((item) => item.body["kind"] === "schema-change").map(readChange);
+  const change = changes.find((each) => each.ingestion === ingestion && each.fingerprint === fingerprint);
+  return reason === "SCHEMA_REJECTED" && change?.status === "REJECTED";
+}
+
+/** What was decided is carried out, and nothing waits for a decision that was made. */
+function checkChanges(items: readonly LedgerItem[], ingestion: Ingestion): string[] {
+  const changes = items.filter((item) => item.body["kind"] === "schema-change").map(readChange);
+  const own = changes.filter((change) => change.ingestion === ingestion.id);
+  const left = items.filter((item) => item.body["kind"] === "held-file").map(readHeld);
+  return [
+    ...own
+      .filter(({ carriedOutAtMs }) => carriedOutAtMs === undefined)
+      .map(({ fingerprint, status }) => `liveness: schema change ${fingerprint} is ${status} and not carried out`),
+    ...left
+      .filter((held) => own.some(({ fingerprint }) => fingerprint === held.fingerprint))
+      .map(({ key, fingerprint }) => `liveness: ${key} is still held by ${fingerprint}`),
   ];
 }
 

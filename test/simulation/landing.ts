@@ -48,10 +48,10 @@ export class Landing {
 
   async act(): Promise<void> {
     const world = this.#world;
-    const prefix = world.pick(["rep", "rep", "app", "ign"]);
+    const prefix = world.pick(["rep", "rep", "rep", "app", "ign", "res"]);
     const key = `${prefix}/${world.upTo(KEYS_PER_PREFIX)}`;
     if (this.current.has(key) && world.chance(0.06)) return this.#delete(key);
-    if (prefix === "rep" && world.chance(0.15)) return this.#putBack(key);
+    if (/^re/.test(prefix) && world.chance(0.15)) return this.#putBack(key);
     await this.#put(key, this.#newVersion(key));
   }
 
@@ -72,8 +72,12 @@ export class Landing {
     const world = this.#world;
     const serial = this.#serial++;
     const count = world.chance(0.08) ? 0 : 1 + world.upTo(4);
-    const column = world.chance(0.15) ? `@c${world.upTo(3)}` : "";
-    const lines = Array.from({ length: count }, (_, n) => `${key}#${serial}#${n}${column}`);
+    const column = world.chance(0.25) ? `@c${world.upTo(3)}` : "";
+    // Of another type, in all of its lines or in some.
+    const odd = column === "" ? 0 : world.pick([0, 0, 0.3, 1]);
+    const lines = Array.from({ length: count }, (_, n) => {
+      return `${key}#${serial}#${n}${column}${world.chance(odd) ? ":long" : ""}`;
+    });
     if (world.chance(0.03)) lines.push("POISON", `${serial}`);
     else if (world.chance(0.1)) lines.push(world.pick(["BAD", `LATE#${serial}`]));
     return { key, etag: etagOf(lines.join("\n")), lines, kind: kindOf(lines) };

@@ -2,7 +2,8 @@
 // enough to be obviously right, and honest in what the protocol relies on: per-source failures, exact counts, lineage.
 
 import { createHash } from "node:crypto";
-import type { Schema } from "../../lambdas/core/iceberg/types.ts";
+import { RESCUED_DATA } from "../../lambdas/core/iceberg/schema.ts";
+import type { DraftField, PrimitiveType, Schema } from "../../lambdas/core/iceberg/types.ts";
 import type {
   Conversion,
   ConversionJob,
@@ -11,9 +12,11 @@ import type {
   Converter,
   Inspection,
   LoadedSource,
+  Misfits,
   Source,
   SourceFailure,
   SourceShape,
+  Treatment,
 } from "../../lambdas/core/ports.ts";
 
 export interface SimRow {
@@ -39,6 +42,7 @@ interface Added {
 
 class RowConversion implements Conversion {
   readonly #added: Added[] = [];
+  readonly #treatments = new Map<number, Treatment>();
   readonly #die: () => Promise<never>;
 
   constructor(die: () => Promise<never>) {
@@ -62,17 +66,19 @@ class RowConversion implements Conversion {
     return undefined;
   }
 
-  async inspect(): Promise<Inspection> {
-    const columns = new Set<string>();
-    for (const { lines } of this.#added) for (const line of lines) columns.add(columnOf(line));
-    return { fields: [...columns].sort().map((name) => ({ name, type: "string" })), failures: [] };
+  /** A column nobody knows gets the type of its lines, a string when they differ; of those that are known only values count. */
+  async inspect(known?: Schema): Promise<Inspection> {
+    return {
+      fields: fieldsOf(
+        this.#added.flatMap(({ lines }) => lines),
+        known,
+      ),
+      failures: [],
+    };
   }
 
-  async inspectEach(): Promise<readonly SourceShape[]> {
-    return this.#added.map(({ source, lines }) => ({
-      index: source.index,
-      fields: [...new Set(lines.map(columnOf))].map((name) => ({ name, type: "string" })),
-    }));
+  async inspectEach(known: Schema): Promise<readonly SourceShape[]> {
+    return this.#added.map(({ source, lines }) => ({ index: source.index, fields: fieldsOf(lines, known) }));
   }
 
   leaveOut(index: number): void {
@@ -80,24 +86,26 @@ class RowConversion implements Conversion {
     if (at >= 0) this.#added.splice(at, 1);
   }
 
-  treat(): void {}
+  treat(index: number, treatment: Treatment): void {
+    this.#treatments.set(index, treatment);
+  }
 
   /** A line that says so fails only now: found late, as a wrong type at the end of a file would be. */
   async convert(schema: Schema): Promise<ConversionResult> {
-    const known = new Set(schema.fields.map((field) => field.name));
+    const misfits = this.#added.flatMap((added) => this.#misfitsOf(added, schema) ?? []);
+    if (misfits.length > 0) return { files: [], loaded: [], failures: [], misfits };
     const failures: SourceFailure[] = [];
     const rows: SimRow[] = [];
     const loaded: LoadedSource[] = [];
     for (const { source, lines, bytes } of this.#added) {
       const { index } = source;
-      const missing = lines.map(columnOf).find((name) => !known.has(name));
-      if (missing !== undefined) throw new Error(`column ${missing} is not in the table`);
       if (lines.some((line) => line.startsWith("LATE"))) {
         failures.push({ index, reason: "MALFORMED", message: "found late" });
         continue;
       }
       rows.push(...lines.map((id) => ({ id, path: source.uri })));
-      loaded.push({ index, records: lines.length, rescued: 0, quarantined: 0, bytesRead: bytes });
+      const rescued = this.#treatments.get(index)?.rescue === true ? unfitOf(lines, schema).length : 0;
+      loaded.push({ index, records: lines.length, rescued, quarantined: 0, bytesRead: bytes });
     }
     const files: ConvertedFile[] = [];
     for (let start = 0; start < rows.length; start += ROWS_PER_FILE) {
@@ -105,6 +113,28 @@ class RowConversion implements Conversion {
       files.push(fileOf({ rows: part } satisfies SimDataFile, part.length));
     }
     return { files, loaded, failures, misfits: [] };
+  }
+
+  #misfitsOf({ source, lines }: Added, schema: Schema): Misfits | undefined {
+    const { rescue = false, routes = [] } = this.#treatments.get(source.index) ?? {};
+    const names = new Set(schema.fields.map(({ name }) => name));
+    if (rescue && !names.has(RESCUED_DATA)) throw new Error("there is no column for rescued data");
+    const missing = lines.map((line) => columnOf(line).name).find((name) => !names.has(name));
+    if (missing !== undefined && !rescue) throw new Error(`column ${missing} is not in the table`);
+    const open = unfitOf(lines, schema).filter((line) => {
+      const { name } = columnOf(line);
+      const route = routes.find(({ path }) => path === name);
+      if (route !== undefined && !names.has(route.column)) throw new Error(`${route.column} is not in the table`);
+      return !rescue && route === undefined;
+    });
+    if (open.length === 0) return undefined;
+    const columns = fieldsOf(open, undefined).map(({ name: path, type: fileType }) => ({
+      path,
+      fileType,
+      records: open.filter((line) => columnOf(line).name === path).length,
+      samples: [],
+    }));
+    return { index: source.index, records: lines.length, unfit: open.length, columns };
   }
 
   async writeDeletes(_schema: Schema, _fieldId: number, values: readonly string[]): Promise<ConvertedFile> {
@@ -127,9 +157,32 @@ export class RowConverter implements Converter {
   }
 }
 
-/** Rows named `…@name` bring the column `name`: tables get wider while they are loaded. */
-function columnOf(line: string): string {
-  return line.split("@")[1] ?? "id";
+/** Rows named `…@name` bring the column `name`, those named `…@name:long` with another type: tables get wider, and files stop fitting. */
+function columnOf(line: string): { readonly name: string; readonly type: PrimitiveType } {
+  const [name = "id", type = "string"] = (line.split("@")[1] ?? "id").split(":");
+  return { name, type: type as PrimitiveType };
+}
+
+function fieldsOf(lines: readonly string[], known: Schema | undefined): DraftField[] {
+  const types = new Map<string, PrimitiveType>();
+  for (const { name, type } of lines.map(columnOf)) {
+    types.set(name, (types.get(name) ?? type) === type ? type : "string");
+  }
+  return [...types]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, type]) => ({ name, type: known ? (typeIn(known, name) ?? type) : type }));
+}
+
+function typeIn(schema: Schema, name: string): PrimitiveType | undefined {
+  return schema.fields.find((field) => field.name === name)?.type as PrimitiveType | undefined;
+}
+
+/** A string column does not take longs here either: what matters is that some values do not fit. */
+function unfitOf(lines: readonly string[], schema: Schema): string[] {
+  return lines.filter((line) => {
+    const { name, type } = columnOf(line);
+    return type !== (typeIn(schema, name) ?? type);
+  });
 }
 
 export function fileOf(content: SimDataFile | SimDeleteFile, recordCount: number): ConvertedFile {

@@ -18,6 +18,7 @@ export const SABOTAGES = [
   "unknown-outcome",
   "replace-deletes",
   "ghosts",
+  "held-until-quiet",
 ] as const;
 
 export type Sabotage = (typeof SABOTAGES)[number];
@@ -63,6 +64,12 @@ export function saboteurOf(sabotage: Sabotage | undefined): Saboteur {
       };
     case "ghosts":
       return { ...HONEST, ledger: claimsStand };
+    case "held-until-quiet":
+      // The first release is taken for the last.
+      return {
+        ...HONEST,
+        ledger: (real) => onWrite(real, isReleased, (item, expected) => real.write(over(item), expected)),
+      };
   }
 }
 
@@ -157,6 +164,14 @@ function isClaim(item: LedgerItem): boolean {
 
 function isIntent(item: LedgerItem): boolean {
   return item.body["kind"] === "head" && item.body["intent"] !== undefined;
+}
+
+function isReleased(item: LedgerItem): boolean {
+  return item.body["kind"] === "schema-change" && item.body["released"] !== undefined;
+}
+
+function over(item: LedgerItem): LedgerItem {
+  return { ...item, body: { ...item.body, carriedOutAtMs: 1 } };
 }
 
 function withoutLoaded(item: LedgerItem): LedgerItem {

@@ -40,20 +40,22 @@ export function settingsUnder({ lateMaxMs, skewMaxMs }: FaultRates): Settings {
   return { ...SETTINGS, functionLifetimeMs: INVOCATION_MS + lateMaxMs + 2 * skewMaxMs + 10_000 };
 }
 
+/** Every policy that decides by itself or lets a person decide; `fail` is a failure like others. */
 export const INGESTIONS: readonly Ingestion[] = [
-  ingestionOf("rep", "replace"),
-  ingestionOf("app", "append"),
-  ingestionOf("ign", "ignore"),
+  ingestionOf("rep", "replace", {}),
+  ingestionOf("app", "append", { rescueShareMax: 0.5 }),
+  ingestionOf("ign", "ignore", { policy: "hold" }),
+  ingestionOf("res", "replace", { policy: "rescue" }),
 ];
 
-function ingestionOf(id: string, onOverwrite: OverwritePolicy): Ingestion {
+function ingestionOf(id: string, onOverwrite: OverwritePolicy, schema: Partial<Ingestion["schema"]>): Ingestion {
   return {
     id: id as IngestionId,
     source: { bucket: BUCKET, prefix: `${id}/`, include: [], exclude: [] },
     format: { type: "ndjson" },
     compression: "auto",
     target: { database: "db", table: id, partitionBy: [], targetFileSizeBytes: 1_000_000, properties: {} },
-    schema: SCHEMA_DEFAULTS,
+    schema: { ...SCHEMA_DEFAULTS, ...schema },
     badRows: BAD_ROW_DEFAULTS,
     onOverwrite,
     lineage: true,

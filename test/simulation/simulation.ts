@@ -8,6 +8,9 @@ import { PointerCatalog } from "../../lambdas/core/iceberg/pointer-catalog.ts";
 import type { TableName } from "../../lambdas/core/ids.ts";
 import { load } from "../../lambdas/core/pipeline.ts";
 import { createRouter } from "../../lambdas/core/routing.ts";
+import { carryOut, decide } from "../../lambdas/core/schema/carry-out.ts";
+import { changesOf } from "../../lambdas/core/schema/history.ts";
+import { tendSchemas } from "../../lambdas/core/schema/tend.ts";
 import type { Settings } from "../../lambdas/core/settings.ts";
 import { sweepTables } from "../../lambdas/core/sweep.ts";
 import { MemoryLedger } from "../fakes/memory-ledger.ts";
@@ -41,6 +44,8 @@ export interface SimulationResult {
 
 const TABLES: readonly TableName[] = INGESTIONS.map(({ target }) => target);
 const FAULTY_MS = 90_000;
+/** Before the end nobody decides any more, so that what was decided is carried out. */
+const SETTLING_MS = 2 * 60_000;
 /** Long enough for leases, visibility and leftovers to run out several times over. */
 const CALM_MS = 8 * 60_000;
 
@@ -124,6 +129,11 @@ class Simulation {
       () => 15_000 + world.upTo(15_000),
       end,
       async () => this.#landing.list(),
+    );
+    this.#every(
+      () => 6_000 + world.upTo(12_000),
+      end + CALM_MS - SETTLING_MS,
+      () => this.#operator(),
     );
     if (world.chance(0.7))
       this.#every(
@@ -237,7 +247,24 @@ class Simulation {
     const deadlineMs = ports.clock.now() + INVOCATION_MS / 2;
     const context = { ports, settings: this.#settings, deadlineMs, turn: this.#sweeps++ };
     const reports = await sweepTables(context, TABLES);
-    for (const error of reports.flatMap(({ errors }) => errors)) this.#notice(error);
+    const alerts = { publish: async () => this.#world.note("alert") };
+    const tended = await tendSchemas({ ports: { ...ports, alerts }, settings: this.#settings, deadlineMs }, INGESTIONS);
+    for (const error of [...reports.flatMap(({ errors }) => errors), ...tended.errors]) this.#notice(error);
+  }
+
+  /** Decides what is open, one way or another, and is sometimes away before it is done. */
+  async #operator(): Promise<void> {
+    const world = this.#world;
+    const ports = this.#invocation("operator");
+    for (const { id: ingestion, target } of INGESTIONS) {
+      for (const { status, fingerprint } of await changesOf(ports.ledger, ingestion)) {
+        if (status !== "OPEN" || world.chance(0.3)) continue;
+        const verdict = world.pick(["accept", "merge", "reject"] as const);
+        const change = await decide(ports, { ingestion, target, fingerprint }, { verdict, by: "operator" });
+        world.note(`${verdict} ${fingerprint}`);
+        if (world.chance(0.7)) await carryOut(ports, this.#settings, target, change);
+      }
+    }
   }
 
   async #foreigner(): Promise<void> {

@@ -107,11 +107,12 @@ test("only the sweeper can delete data files", () => {
   expect(where("Sweep", "s3:DeleteObject").some((resource) => resource.endsWith(">/*"))).toBe(true);
 });
 
-test("only load creates tables, and the sweeper cannot change one", () => {
+test("only load creates tables, and only the sweeper alerts", () => {
   expect(where("Load", "glue:CreateTable")).not.toEqual([]);
   expect(where("Commit", "glue:CreateTable")).toEqual([]);
-  expect(where("Sweep", "glue:UpdateTable")).toEqual([]);
-  expect(where("Sweep", "s3:PutObject")).toEqual([]);
+  expect(where("Sweep", "glue:CreateTable")).toEqual([]);
+  expect(where("Sweep", "sns:Publish")).toHaveLength(1);
+  for (const name of ["Load", "Commit", "Discovery"]) expect(where(name, "sns:Publish")).toEqual([]);
 });
 
 test("load and sweep can send events anew, and only to our queues", () => {

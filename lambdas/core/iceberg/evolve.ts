@@ -25,7 +25,17 @@ export interface SchemaConflict {
   /** Dot path of the table's column. */
   readonly path: string;
   readonly tableType: string;
-  readonly fileType: string;
+  /** Absent: the file has no such column. */
+  readonly fileType?: DraftType;
+}
+
+/** One step of an evolution, or (`absent`) what needs none: a column of the table that the file lacks. */
+export interface SchemaChange {
+  readonly kind: "added" | "widened" | "relaxed" | "absent";
+  /** Dot path. */
+  readonly path: string;
+  /** What the column becomes; of an absent one, what it is. */
+  readonly type: Type | DraftType;
 }
 
 export interface SchemaEvolution {
@@ -33,6 +43,8 @@ export interface SchemaEvolution {
   readonly schema: Schema;
   readonly lastColumnId: number;
   readonly changed: boolean;
+  /** In order of the columns; `absent` ones change nothing. */
+  readonly changes: readonly SchemaChange[];
   readonly conflicts: readonly SchemaConflict[];
 }
 
@@ -42,6 +54,7 @@ interface Growth {
   readonly identifiers: ReadonlySet<number>;
   /** Lower case. */
   readonly partitionNames: ReadonlySet<string>;
+  readonly changes: SchemaChange[];
   readonly conflicts: SchemaConflict[];
 }
 
@@ -56,6 +69,7 @@ export function evolveSchema(
     lastColumnId,
     identifiers: new Set(schema["identifier-field-ids"] ?? []),
     partitionNames: new Set(partitionNames.map((name) => name.toLowerCase())),
+    changes: [],
     conflicts: [],
   };
   const fields = evolveFields(schema.fields, seen, "", growth);
@@ -64,6 +78,7 @@ export function evolveSchema(
     schema: changed ? { ...schema, fields } : schema,
     lastColumnId: growth.lastColumnId,
     changed,
+    changes: growth.changes,
     conflicts: growth.conflicts,
   };
 }
@@ -82,8 +97,9 @@ function evolveFields(
     const field = grown[index];
     if (field === undefined && growth.partitionNames.has((prefix + draft.name).toLowerCase())) {
       const path = prefix + draft.name;
-      growth.conflicts.push({ path, tableType: PARTITION_FIELD, fileType: typeText(draft.type) });
+      growth.conflicts.push({ path, tableType: PARTITION_FIELD, fileType: draft.type });
     } else if (field === undefined) {
+      growth.changes.push({ kind: "added", path: prefix + draft.name, type: draft.type });
       const added = assignFieldIds([draft], growth.lastColumnId);
       growth.lastColumnId = added.lastColumnId;
       grown.push(...added.fields);
@@ -94,7 +110,9 @@ function evolveFields(
     }
   }
   for (const [index, field] of fields.entries()) {
-    if (!met.has(index) && field.required) relax(grown, index, prefix + field.name, growth);
+    if (met.has(index)) continue;
+    growth.changes.push({ kind: "absent", path: prefix + field.name, type: field.type });
+    if (field.required) relax(grown, index, prefix + field.name, growth);
   }
   const same = grown.length === fields.length && grown.every((field, index) => field === fields[index]);
   return same ? fields : grown;
@@ -104,8 +122,9 @@ function evolveFields(
 function relax(fields: NestedField[], index: number, path: string, growth: Growth): void {
   const field = fields[index] as NestedField;
   if (growth.identifiers.has(field.id)) {
-    growth.conflicts.push({ path, tableType: `required ${typeText(field.type)}`, fileType: "absent" });
+    growth.conflicts.push({ path, tableType: `required ${typeText(field.type)}` });
   } else {
+    growth.changes.push({ kind: "relaxed", path, type: field.type });
     fields[index] = { ...field, required: false };
   }
 }
@@ -129,7 +148,7 @@ function evolveType(table: Type, file: DraftType, path: string, growth: Growth):
 }
 
 function conflict<T extends Type>(table: T, file: DraftType, path: string, growth: Growth): T {
-  growth.conflicts.push({ path, tableType: typeText(table), fileType: typeText(file) });
+  growth.conflicts.push({ path, tableType: typeText(table), fileType: file });
   return table;
 }
 
@@ -156,14 +175,17 @@ function evolveMap(
 
 /** Map keys cannot change in any way (specification, "Schema Evolution"); a key that would have to is a conflict. */
 function evolveKey(table: Type, file: DraftType, path: string, growth: Growth): void {
-  const attempt: Growth = { ...growth, conflicts: [] };
+  const attempt: Growth = { ...growth, changes: [], conflicts: [] };
   const key = evolveType(table, file, path, attempt);
   if (key !== table || attempt.conflicts.length > 0) conflict(table, file, path, growth);
 }
 
 function evolvePrimitive(table: PrimitiveType, file: PrimitiveType, path: string, growth: Growth): PrimitiveType {
   if (holds(table, file)) return table;
-  if (isPromotion(table, file)) return file;
+  if (isPromotion(table, file)) {
+    growth.changes.push({ kind: "widened", path, type: file });
+    return file;
+  }
   return conflict(table, file, path, growth);
 }
 

@@ -4,7 +4,14 @@
 import { typeKey } from "./type-text.ts";
 import type { DraftField, NestedField, Schema, Type } from "./types.ts";
 
-export { evolveSchema, PARTITION_FIELD, type SchemaConflict, type SchemaEvolution } from "./evolve.ts";
+export {
+  evolveSchema,
+  PARTITION_FIELD,
+  type SchemaChange,
+  type SchemaConflict,
+  type SchemaEvolution,
+  typeText,
+} from "./evolve.ts";
 export { assignFieldIds } from "./field-ids.ts";
 export { parseType } from "./type-text.ts";
 
@@ -24,6 +31,7 @@ export const lineageFields: readonly DraftField[] = [
  * `{"values": {"price": "n/a"}, "reasons": {"price": "no long"}, "file": "s3://bucket/key", "line": 17}`.
  */
 export const RESCUED_DATA = "_rescued_data";
+export const rescuedField: DraftField = { name: RESCUED_DATA, type: "string" };
 
 export function withSchemaId(schema: Schema, id: number): Schema {
   return { ...schema, "schema-id": id };

@@ -21,6 +21,7 @@ export interface Machine {
   /** Runs the state machine at once. */
   readonly startExecution?: Operator["startExecution"];
   readonly execution?: Operator["execution"];
+  readonly decisionPorts?: Operator["decisionPorts"];
   readonly now?: () => number;
   /** What happens while the command waits. */
   readonly sleep?: () => Promise<void>;
@@ -31,6 +32,10 @@ export const RUN_ID = "0190a000-0000-7000-8000-000000000001";
 
 const SLEEPS_MAX = 1000;
 const missing = () => Promise.reject(new Error("this machine has no such service"));
+
+function expectNothing(): never {
+  throw new Error("this machine decides nothing");
+}
 
 export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
   let out = "";
@@ -54,6 +59,7 @@ export async function run(machine: Machine, ...argv: string[]): Promise<Ran> {
         queueDepth: machine.queueDepth ?? (async () => ({ waiting: 0, inFlight: 0, delayed: 0 })),
         startExecution: machine.startExecution ?? missing,
         execution: machine.execution ?? missing,
+        decisionPorts: machine.decisionPorts ?? (() => expectNothing()),
       };
     },
     now: machine.now ?? (() => 0),

@@ -210,11 +210,6 @@ describe("errors", () => {
       "5: ingestions[0].target.partitionBy: there is no column path_time; give the format a pathDate that has it",
     ],
     [
-      "a policy not built yet",
-      SMALLEST + line("schema: { policy: hold }"),
-      '6: ingestions[0].schema.policy: "hold" is not available yet; use evolve',
-    ],
-    [
       "replace without lineage",
       `${SMALLEST}${line("onOverwrite: replace")}${line("lineage: false")}`,
       "6: ingestions[0].onOverwrite: replace finds the old rows by _file_path; set lineage: true, or onOverwrite to append or ignore",

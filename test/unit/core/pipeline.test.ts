@@ -12,7 +12,7 @@ import { RowConverter } from "../../simulation/row-converter.ts";
 import { World } from "../../simulation/world.ts";
 import { Harness, ingestionOf, nameOf, override, SETTINGS } from "./harness.ts";
 
-const OUTCOMES = { loaded: 0, failed: 0, skipped: 0, known: 0, busy: 0, retry: 0 };
+const OUTCOMES = { loaded: 0, failed: 0, skipped: 0, held: 0, known: 0, busy: 0, retry: 0 };
 
 /** GET of these keys is refused, as by a store that throttles. */
 function throttling(harness: Harness, ...keys: string[]): MemoryObjectStore {

@@ -65,17 +65,22 @@ describe("the first file of a partitioned table", () => {
     ["holds a type that the transform does not take", ["id,at", "1,yesterday"], /does not take this type.*type=string/],
   ])("that %s fails alone, with what to do", async (_, lines, message) => {
     const harness = harnessOf(csv, ["day(at)"]);
-    const events = [
-      await harness.put("orders/1", ...lines),
-      await harness.put("orders/2", "id,at,x", "1,2026-01-01,y"),
-    ];
-    expect((await load(harness, events.slice(0, 1))).outcomes).toMatchObject({ failed: 1 });
+    expect((await load(harness, [await harness.put("orders/1", ...lines)])).outcomes).toMatchObject({ failed: 1 });
     const { status, error } = (await harness.file("orders/1")) ?? {};
     expect(status).toBe("FAILED");
     expect(error?.message).toMatch(/^the new table cannot be partitioned .* schema.hints: /);
     expect(error?.message).toMatch(message);
-    expect((await load(harness, events.slice(1))).outcomes).toMatchObject({ loaded: 1 });
+    const good = await harness.put("orders/2", "id,at,x", "1,2026-01-01,y");
+    expect((await load(harness, [good])).outcomes).toMatchObject({ loaded: 1 });
     expect(await recordsOf(harness)).toBe(1);
+  });
+
+  test("that waits for others lends them its columns: the table is typed by those that lie there together", async () => {
+    const harness = harnessOf(csv, []);
+    const events = [await harness.put("orders/1", "id", "1"), await harness.put("orders/2", "id", "A-7")];
+    expect((await load(harness, events.slice(0, 1))).outcomes).toMatchObject({ loaded: 1 });
+    expect((await load(harness, events.slice(1))).outcomes).toMatchObject({ loaded: 1 });
+    expect(await recordsOf(harness)).toBe(2);
   });
 
   test("that has no records is loaded, with none", async () => {

@@ -242,7 +242,7 @@ describe("schema evolution", () => {
     ]);
     expect(present.changed).toBe(false);
     expect(findField(evolved.schema, "key")?.required).toBe(true);
-    expect(evolved.conflicts).toEqual([{ path: "key", tableType: "required int", fileType: "absent" }]);
+    expect(evolved.conflicts).toEqual([{ path: "key", tableType: "required int" }]);
   });
 
   it("reports a new column with the name of a partition field: Java could not open the table any more", () => {

@@ -1,0 +1,212 @@
+// A decision on a schema change, from its record to the last file that waited for it:
+//
+//   decided (one compare-and-swap on the change) -> table as decided -> files released -> carried out
+//
+// Every step is safe to repeat, so whoever comes by goes on: the operator's command at once, the sweeper after a crash.
+// A file is released by making it DISCOVERED before its event is sent; its held item goes last. Until every function that may have seen the
+// change open is gone, held items may still arrive: only then is the change carried out for good.
+
+import { mapLimit } from "../concurrency.ts";
+import { MoraineError } from "../errors.ts";
+import { formatIntake } from "../events.ts";
+import { withSchemaId } from "../iceberg/schema.ts";
+import type { Fingerprint, IngestionId, Revision, TableName } from "../ids.ts";
+import { tableIdOf } from "../ids.ts";
+import { removeItem, writeItem } from "../ledger-writes.ts";
+import type { Catalog, Ledger, LedgerItem, Queues } from "../ports.ts";
+import { type FileRecord, fileItem, fileKey, readFile } from "../records.ts";
+import type { Settings } from "../settings.ts";
+import { SCHEMA_FOLDER } from "../table.ts";
+import { applyDecision, bindDifferences } from "./apply.ts";
+import { differenceText } from "./diff.ts";
+import { noteVersion } from "./history.ts";
+import type { SchemaPorts } from "./hold.ts";
+import {
+  changeItem,
+  changeKey,
+  type Decision,
+  heldPartitions,
+  readChange,
+  readHeld,
+  type SchemaChange,
+  STATUS_OF,
+} from "./records.ts";
+
+export interface DecisionPorts extends SchemaPorts {
+  readonly catalog: Catalog;
+  readonly queues: Queues;
+}
+
+export interface CarriedOut {
+  readonly change: SchemaChange;
+  /** Files that were released or rejected this time. */
+  readonly released: number;
+  /** Files a loader is at work on, which are seen to later. */
+  readonly left: number;
+}
+
+const TURNS_MAX = 8;
+const FILES_AT_ONCE = 16;
+
+/** Puts the decision on record. Throws Invalid when there is nothing to decide, or the table cannot be made so. */
+export async function decide(
+  ports: DecisionPorts,
+  place: { readonly ingestion: IngestionId; readonly target: TableName; readonly fingerprint: Fingerprint },
+  decision: Omit<Decision, "atMs">,
+): Promise<SchemaChange> {
+  const { ingestion, target, fingerprint } = place;
+  const item = await ports.ledger.read(changeKey(ingestion, fingerprint));
+  if (item === undefined)
+    throw new MoraineError("Invalid", "no such schema change; moraine schema list shows them", { fingerprint });
+  const change = readChange(item);
+  const last = change.decisions.at(-1);
+  if (change.status !== "OPEN" && last !== undefined) {
+    if (last.verdict === decision.verdict) return change;
+    throw new MoraineError("Conflict", `the change was decided already: ${last.verdict} by ${last.by}`, {
+      fingerprint,
+    });
+  }
+  const table = await ports.catalog.load(target);
+  if (table === undefined) throw new MoraineError("Invalid", "the table is gone", { table: tableIdOf(target) });
+  const status = STATUS_OF[decision.verdict];
+  const differences = bindDifferences(table.metadata, status, change.differences);
+  const decisions = [...change.decisions, { ...decision, atMs: ports.clock.now() }];
+  const decided: SchemaChange = { ...change, status, differences, decisions };
+  applyDecision(table.metadata, decided);
+  const outcome = await writeItem(ports.ledger, changeItem(decided, ports.random.uuid() as Revision), item.revision);
+  if (outcome.kind === "written") return decided;
+  throw new MoraineError("Conflict", "somebody else decided at the same moment; look again", { fingerprint });
+}
+
+/** Goes on with a decided change as far as it can be. */
+export async function carryOut(
+  ports: DecisionPorts,
+  settings: Pick<Settings, "functionLifetimeMs">,
+  target: TableName,
+  change: SchemaChange,
+): Promise<CarriedOut> {
+  if (change.carriedOutAtMs !== undefined) return { change, released: 0, left: 0 };
+  await changeTable(ports, target, change);
+  const { released, left } = await releaseHeld(ports, change);
+  const key = changeKey(change.ingestion, change.fingerprint);
+  const item = await ports.ledger.read(key);
+  if (item === undefined) return { change, released, left };
+  const now = readChange(item);
+  if (now.status !== change.status) return { change: now, released, left };
+  const nowMs = ports.clock.now();
+  const isQuiet = (change.decisions.at(-1)?.atMs ?? 0) + settings.functionLifetimeMs <= nowMs;
+  const soFar: SchemaChange = {
+    ...now,
+    released: (now.released ?? 0) + released,
+    ...(left > 0 || !isQuiet ? {} : { carriedOutAtMs: nowMs }),
+  };
+  if (released === 0 && soFar.carriedOutAtMs === undefined) return { change, released, left };
+  // Refused: somebody else is carrying it out too, and comes to the same end.
+  await writeItem(ports.ledger, changeItem(soFar, ports.random.uuid() as Revision), item.revision);
+  return { change: soFar, released, left };
+}
+
+async function changeTable(ports: DecisionPorts, target: TableName, change: SchemaChange): Promise<void> {
+  for (let turn = 0; turn < TURNS_MAX; turn++) {
+    const table = await ports.catalog.load(target);
+    if (table === undefined) throw new MoraineError("Invalid", "the table is gone", { table: tableIdOf(target) });
+    const { metadata } = table;
+    const applied = applyDecision(metadata, change);
+    if (applied.lastColumnId === metadata["last-column-id"] && isCurrent(metadata, applied.schema)) return;
+    const id = Math.max(...metadata.schemas.map((schema) => schema["schema-id"])) + 1;
+    const outcome = await ports.catalog.commit(table, {
+      requirements: [
+        { type: "assert-table-uuid", uuid: metadata["table-uuid"] },
+        { type: "assert-current-schema-id", "current-schema-id": metadata["current-schema-id"] },
+        { type: "assert-last-assigned-field-id", "last-assigned-field-id": metadata["last-column-id"] },
+      ],
+      updates: [
+        { action: "add-schema", schema: withSchemaId(applied.schema, id), "last-column-id": applied.lastColumnId },
+        { action: "set-current-schema", "schema-id": id },
+      ],
+      folder: SCHEMA_FOLDER,
+    });
+    if (outcome.kind === "conflict") continue;
+    const { ingestion, table: tableId, fingerprint, differences } = change;
+    const schemaId = outcome.table.metadata["current-schema-id"];
+    const changes = differences.map(differenceText);
+    await noteVersion(ports, { ingestion, table: tableId, schemaId, atMs: ports.clock.now(), changes, fingerprint });
+    return;
+  }
+  throw new MoraineError("Unavailable", "table keeps changing while a decision is applied", { table: change.table });
+}
+
+function isCurrent(metadata: Parameters<typeof applyDecision>[0], schema: { readonly fields: unknown }): boolean {
+  const current = metadata.schemas.find((each) => each["schema-id"] === metadata["current-schema-id"]);
+  return JSON.stringify(current?.fields) === JSON.stringify(schema.fields);
+}
+
+async function releaseHeld(
+  ports: DecisionPorts,
+  change: SchemaChange,
+): Promise<{ readonly released: number; readonly left: number }> {
+  let released = 0;
+  let left = 0;
+  for (const partition of heldPartitions(change.ingestion, change.fingerprint)) {
+    const items: LedgerItem[] = [];
+    for await (const item of ports.ledger.list(partition, "")) items.push(item);
+    const outcomes = await mapLimit(items, FILES_AT_ONCE, (item) => releaseFile(ports, change, item));
+    released += outcomes.filter((outcome) => outcome === "released").length;
+    left += outcomes.filter((outcome) => outcome === "busy").length;
+  }
+  return { released, left };
+}
+
+/** busy: a loader has the file, and may yet put it on hold; the item stays until it is known. */
+async function releaseFile(
+  ports: DecisionPorts,
+  change: SchemaChange,
+  item: LedgerItem,
+): Promise<"released" | "busy" | "gone"> {
+  const { ledger, queues, random } = ports;
+  const { bucket, key } = readHeld(item);
+  const fileEntry = await ledger.read(fileKey(change.ingestion, bucket, key));
+  const file = fileEntry && readFile(fileEntry);
+  if (fileEntry === undefined || file === undefined) return forget(ledger, item, "gone");
+  if (file.status === "PROCESSING") return "busy";
+  const isHeld = file.reason === "SCHEMA_HELD" && file.fingerprint === change.fingerprint;
+  const isReleased = file.reason === "SCHEMA_RELEASED" && file.fingerprint === change.fingerprint;
+  if (!isHeld && !isReleased) return forget(ledger, item, "gone");
+  if (isHeld) {
+    const decided = await writeItem(
+      ledger,
+      fileItem(decidedFile(ports, change, file), random.uuid() as Revision),
+      fileEntry.revision,
+    );
+    if (decided.kind === "refused") return "busy";
+  }
+  if (change.status !== "REJECTED") await queues.sendIntake([formatIntake([{ bucket, key, version: file.version }])]);
+  return forget(ledger, item, "released");
+}
+
+function decidedFile({ clock }: DecisionPorts, change: SchemaChange, file: FileRecord): FileRecord {
+  const { error, ...rest } = file;
+  if (change.status === "REJECTED") {
+    const message = rejectedText(change);
+    return {
+      ...rest,
+      status: "REJECTED",
+      reason: "SCHEMA_REJECTED",
+      processedAtMs: clock.now(),
+      error: { kind: "Rejected", message },
+    };
+  }
+  return { ...rest, status: "DISCOVERED", reason: "SCHEMA_RELEASED", ...(error === undefined ? {} : { error }) };
+}
+
+/** Why files of the change were rejected, in words. */
+export function rejectedText({ fingerprint, differences, decisions }: SchemaChange): string {
+  const last = decisions.at(-1);
+  const because = last?.why === undefined ? "" : `: ${last.why}`;
+  return `schema change ${fingerprint} was rejected by ${last?.by ?? "somebody"}${because} (${differences.map(differenceText).join("; ")})`;
+}
+
+async function forget<T>(ledger: Ledger, item: LedgerItem, outcome: T): Promise<T> {
+  await removeItem(ledger, item.key, item.revision);
+  return outcome;
+}

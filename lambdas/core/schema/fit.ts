@@ -1,0 +1,74 @@
+// Brings the files of a batch and their table together: the table grows to what the policy lets in, values that do not fit are treated as
+// policy and earlier decisions say, and what nobody has decided about is held. Every file leaves here converted, or with its fate on record.
+
+import { currentSchema, defaultSpec } from "../iceberg/metadata.ts";
+import { columnsOf, findField, RESCUED_DATA } from "../iceberg/schema.ts";
+import type { ConversionResult, LoadedTable, Misfits } from "../ports.ts";
+import { prepareTable, type TableJob } from "../table.ts";
+import { changesOf } from "./history.ts";
+import { columnTypeTexts, judgeMisfits, type MisfitVerdict, routesOf } from "./misfits.ts";
+
+export interface Fitted {
+  readonly table: LoadedTable;
+  readonly result: ConversionResult;
+}
+
+export interface FitJob extends TableJob {
+  time<T>(step: "inspect" | "convert", work: () => Promise<T>): Promise<T>;
+}
+
+/** Undefined: the files hold no record, and there is no table yet. */
+export async function fitFiles(job: FitJob): Promise<Fitted | undefined> {
+  let table = await job.time("inspect", () => prepareTable(job));
+  const treated = new Set<number>();
+  while (table !== undefined) {
+    const { metadata } = table;
+    const convert = () => job.conversion.convert(currentSchema(metadata), defaultSpec(metadata));
+    const result = await job.time("convert", convert);
+    await job.fates.fail(result.failures);
+    if (result.misfits.length === 0) return { table, result };
+    const needsColumn = await settleMisfits(job, table, result.misfits, treated);
+    if (needsColumn) table = await job.time("inspect", () => prepareTable(job, true));
+  }
+  return undefined;
+}
+
+/** true: the table needs the column of rescued data first. */
+async function settleMisfits(
+  job: FitJob,
+  { metadata }: LoadedTable,
+  misfits: readonly Misfits[],
+  treated: Set<number>,
+): Promise<boolean> {
+  const { conversion, fates, ingestion, ports } = job;
+  const schema = currentSchema(metadata);
+  const types = columnTypeTexts(columnsOf(schema));
+  const decided = routesOf(await changesOf(ports.ledger, ingestion.id));
+  const routes = decided.filter(({ column }) => findField(schema, column)?.type === "string");
+  let needsColumn = false;
+  for (const source of misfits) {
+    const { index } = source;
+    const verdict = treated.has(index) ? untreatable(source) : judgeMisfits(source, ingestion.schema, types, routes);
+    if (verdict.kind === "treat") {
+      treated.add(index);
+      conversion.treat(index, verdict.treatment);
+      needsColumn ||= verdict.treatment.rescue && findField(schema, RESCUED_DATA) === undefined;
+      continue;
+    }
+    conversion.leaveOut(index);
+    if (verdict.kind === "fail") {
+      const { kind: _, ...failure } = verdict;
+      await fates.fail([{ index, ...failure }]);
+    } else {
+      await fates.hold({ index, differences: verdict.differences, fields: [], records: source.records });
+    }
+  }
+  return needsColumn;
+}
+
+/** It was treated, and still does not fit: nothing is left to try. */
+function untreatable({ columns }: Misfits): MisfitVerdict {
+  const column = columns[0]?.path ?? "unknown";
+  const message = `values of column ${column} fit neither the table nor what was decided about it; correct the file`;
+  return { kind: "fail", reason: "TYPE_MISMATCH", message, column };
+}

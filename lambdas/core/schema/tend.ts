@@ -1,0 +1,91 @@
+// The sweeper's part in schema changes: a new one raises one alert, and a decision that nobody carried to its end is.
+// Only the sweeper alerts, one sweep after the other, so a change is alerted once; after a crash between the message and the note of it, twice.
+
+import type { Ingestion } from "../config.ts";
+import type { Revision } from "../ids.ts";
+import { writeItem } from "../ledger-writes.ts";
+import type { Alerts } from "../ports.ts";
+import type { Settings } from "../settings.ts";
+import { carryOut, type DecisionPorts } from "./carry-out.ts";
+import { differenceText } from "./diff.ts";
+import { changesOf, countHeld, type HeldCount } from "./history.ts";
+import { changeItem, changeKey, type HeldDifference, readChange, type SchemaChange } from "./records.ts";
+
+export interface TendContext {
+  readonly ports: DecisionPorts & { readonly alerts: Alerts };
+  readonly settings: Settings;
+  /** Nothing new is begun after this. */
+  readonly deadlineMs: number;
+}
+
+export interface TendReport {
+  readonly alerted: number;
+  readonly released: number;
+  readonly errors: readonly unknown[];
+}
+
+/** Counting goes no further: the alert says "more than". */
+const COUNTED_MAX = 10_000;
+
+/** One ingestion's failure is not another's. */
+export async function tendSchemas(context: TendContext, ingestions: readonly Ingestion[]): Promise<TendReport> {
+  const { ports, settings, deadlineMs } = context;
+  let alerted = 0;
+  let released = 0;
+  const errors: unknown[] = [];
+  for (const { id, target } of ingestions) {
+    try {
+      for (const change of await changesOf(ports.ledger, id)) {
+        if (ports.clock.now() >= deadlineMs) return { alerted, released, errors };
+        if (change.status !== "OPEN") released += (await carryOut(ports, settings, target, change)).released;
+        else if (change.alertedAtMs === undefined) alerted += await alert(ports, change);
+      }
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  return { alerted, released, errors };
+}
+
+async function alert(ports: TendContext["ports"], change: SchemaChange): Promise<number> {
+  const held = await countHeld(ports.ledger, change, COUNTED_MAX);
+  // Its first file is on its way to being held, or came to another end.
+  if (held.files === 0) return 0;
+  await ports.alerts.publish(alertOf(change, held));
+  const item = await ports.ledger.read(changeKey(change.ingestion, change.fingerprint));
+  if (item === undefined) return 1;
+  const alerted = { ...readChange(item), alertedAtMs: ports.clock.now() };
+  // Refused: somebody decided at this moment, and needs no alert any more.
+  await writeItem(ports.ledger, changeItem(alerted, ports.random.uuid() as Revision), item.revision);
+  return 1;
+}
+
+/** Subject and text of one mail. */
+export function alertOf(change: SchemaChange, held: HeldCount): { readonly subject: string; readonly text: string } {
+  const { ingestion, table, fingerprint, differences, firstFile } = change;
+  const count = `${held.files}${held.capped ? "+" : ""} ${held.files === 1 ? "file" : "files"}, ${held.rows}${held.capped ? "+" : ""} rows`;
+  return {
+    subject: `Moraine: ${ingestion} holds files back: schema change ${fingerprint}`,
+    text: [
+      `Files of ingestion ${ingestion} differ from table ${table} in a way that needs a decision. They wait; everything else is loaded.`,
+      "",
+      ...differences.map((difference) => `  ${heldText(difference)}`),
+      "",
+      `Held so far: ${count}. First file: ${firstFile}`,
+      "",
+      "Decide with one of:",
+      `  moraine schema accept ${fingerprint}   the new shape becomes current, the old column is kept under another name`,
+      `  moraine schema merge ${fingerprint}    both side by side: what does not fit goes to a column of its own`,
+      `  moraine schema reject ${fingerprint}   the files are rejected for good`,
+      "",
+    ].join("\n"),
+  };
+}
+
+/** For people: the difference with samples of it. */
+export function heldText(difference: HeldDifference): string {
+  const { samples = [], records } = difference;
+  const shown = samples.length === 0 ? "" : `, such as ${samples.map((sample) => JSON.stringify(sample)).join(", ")}`;
+  const rows = records === undefined ? "" : ` (${records} rows of the first file${shown})`;
+  return `${differenceText(difference)}${rows}`;
+}
