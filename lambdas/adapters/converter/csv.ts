@@ -4,14 +4,27 @@
 // booleans, which DuckDB reads as strictly, are read typed, until a quoted empty field turns up, which is null only as text.
 
 import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/iceberg/types.ts";
-import type { Inspection, SourceFailure } from "../../core/ports.ts";
-import { blameCsv } from "./csv-blame.ts";
+import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
+import { blameStructure } from "./csv-blame.ts";
 import { type CsvOptions, columnNames, firstRecord } from "./csv-header.ts";
 import { inferTypes, widenTypes } from "./csv-infer.ts";
-import { FILE_COLUMN, type FormatReader, failure, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
+import { CsvLines } from "./csv-lines.ts";
+import { isMisfit } from "./duckdb-errors.ts";
+import {
+  FILE_COLUMN,
+  type FormatReader,
+  failure,
+  hintOf,
+  NO_VERDICT,
+  type ReaderContext,
+  type SpooledSource,
+  type Verdict,
+} from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { lookup } from "./lookup.ts";
+import { findMisfits, type Place, ROW, type Scan, treatedSelect } from "./places.ts";
 import { ident, list, literal, struct, tableFunction } from "./sql.ts";
-import { castText, MISFIT, maybeRounded, type TextFormats } from "./strict-cast.ts";
+import { castText, MISFIT, maybeRounded, misfits, type TextFormats } from "./strict-cast.ts";
 import { draftField, duckType } from "./types.ts";
 
 /** A line (record) may be this long; DuckDB's own limit is 2 MB. */
@@ -31,11 +44,15 @@ export class CsvReader implements FormatReader {
   readonly #options: CsvOptions;
   readonly #formats: TextFormats;
   readonly #groups = new Map<string, CsvGroup>();
+  /** Treated sources that have values which do not fit; the others are read like any. */
+  readonly #unfit = new Set<SpooledSource>();
+  readonly #lines: CsvLines;
   #typed = true;
 
   constructor(context: ReaderContext, options: CsvOptions) {
     this.#context = context;
     this.#options = options;
+    this.#lines = new CsvLines(context.directory, options);
     this.#formats = {
       ...(options.dateFormat === undefined ? {} : { date: options.dateFormat }),
       ...(options.timestampFormat === undefined ? {} : { timestamp: options.timestampFormat }),
@@ -87,11 +104,15 @@ export class CsvReader implements FormatReader {
   }
 
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
-    return this.#groupsOf(sources).map((group) => {
-      const columns = schema.fields.map((field) => `${this.#column(group, field)} AS ${ident(field.name)}`);
-      const types = group.columns.map((name) => this.#readType(schema, name));
-      return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${this.#read(group, { columns: columnTypes(types) })}`;
-    });
+    const selects: string[] = [];
+    for (const group of this.#groupsOf(sources)) {
+      const places = this.#places(group, schema);
+      const treated = group.sources.filter((source) => this.#treatmentOf(source, places) !== undefined);
+      const plain = group.sources.filter((source) => !treated.includes(source));
+      if (plain.length > 0) selects.push(this.#select({ ...group, sources: plain }, schema));
+      for (const source of treated) selects.push(await this.#treatedSelect(group, source, schema, places));
+    }
+    return selects;
   }
 
   fallback(): boolean {
@@ -100,19 +121,156 @@ export class CsvReader implements FormatReader {
     return typed;
   }
 
-  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]> {
-    const blamed: SourceFailure[] = [];
+  async blame(sources: readonly SpooledSource[], schema: Schema, error: unknown): Promise<Verdict> {
+    let verdict = NO_VERDICT;
     for (const group of this.#groupsOf(sources)) {
-      const cast = schema.fields.flatMap((field) => {
-        const index = indexOfColumn(group, field.name);
-        return index < 0 || (field.type === "string" && !field.required)
-          ? []
-          : [{ name: field.name, text: this.#text(index, field), field }];
-      });
-      const read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) => this.#read(group, extra, only);
-      blamed.push(...(await blameCsv(this.#context.session, group, cast, this.#formats, read, this.#options)));
+      const found = await this.#blameGroup(group, schema, isMisfit(error));
+      verdict = {
+        failures: [...verdict.failures, ...found.failures],
+        misfits: [...verdict.misfits, ...found.misfits],
+        again: verdict.again || found.again,
+      };
     }
-    return blamed;
+    return verdict;
+  }
+
+  close(): void {
+    this.#lines.close();
+  }
+
+  /** `sound`: values are to blame, as far as is known; then records that are broken show when their values are read. */
+  async #blameGroup(group: CsvGroup, schema: Schema, sound: boolean): Promise<Verdict> {
+    const broken = sound ? [] : await this.#blameStructure(group);
+    if (broken.length > 0) return { ...NO_VERDICT, failures: broken };
+    try {
+      return await this.#blameValues(group, schema);
+    } catch (error) {
+      const failures = sound ? await this.#blameStructure(group) : [];
+      if (failures.length === 0) throw error;
+      return { ...NO_VERDICT, failures };
+    }
+  }
+
+  #blameStructure(group: CsvGroup): Promise<SourceFailure[]> {
+    return blameStructure(this.#context.session, group, (extra, only) => this.#read(group, extra, only));
+  }
+
+  async #blameValues(group: CsvGroup, schema: Schema): Promise<Verdict> {
+    const failures: SourceFailure[] = [];
+    const reported: Misfits[] = [];
+    let again = false;
+    const places = this.#places(group, schema);
+    const scan = async (sources: readonly SpooledSource[], treatment: Treatment | undefined) => {
+      if (sources.length === 0) return [];
+      const found = await findMisfits(
+        this.#context.session,
+        this.#scan({ ...group, sources: [...sources] }, schema, places, treatment),
+      );
+      failures.push(...found.failures);
+      return found.misfits;
+    };
+    const treated = group.sources.filter((source) => this.#treatmentOf(source, places) !== undefined);
+    for (const source of treated) reported.push(...(await scan([source], this.#treatmentOf(source, places))));
+    for (const misfit of await scan(
+      group.sources.filter((source) => !treated.includes(source)),
+      undefined,
+    )) {
+      const source = group.sources.find((candidate) => candidate.source.index === misfit.index);
+      if (source !== undefined && this.#context.treatments.has(misfit.index)) {
+        this.#unfit.add(source);
+        again = true;
+      } else reported.push(misfit);
+    }
+    return { failures, misfits: reported, again };
+  }
+
+  /** Of a source that cannot be read like any other. */
+  #treatmentOf(source: SpooledSource, places: readonly Place[]): Treatment | undefined {
+    const treatment = this.#context.treatments.get(source.source.index);
+    if (treatment === undefined) return undefined;
+    const unknown = treatment.rescue && places.some(({ type }) => type === undefined);
+    return unknown || this.#unfit.has(source) ? treatment : undefined;
+  }
+
+  #scan(group: CsvGroup, schema: Schema, places: readonly Place[], treatment: Treatment | undefined): Scan {
+    const { session } = this.#context;
+    const required = schema.fields.filter((field) => field.required && !LINEAGE_NAMES.has(field.name));
+    return {
+      sources: group.sources,
+      treatment,
+      places,
+      required: required.map((field) => {
+        const index = indexOfColumn(group, field.name);
+        return { name: field.name, isNull: index < 0 ? "true" : `${this.#text(index, field)} IS NULL` };
+      }),
+      own: (column) => ownText(group, column),
+      from: this.#read(group),
+      numbered: (source) => this.#numbered(group, source),
+      lineOf: async (source, row) => (await this.#lines.of(source, group)).lineOf(row),
+      typesOf: (source, asked) =>
+        inferTypes(
+          session,
+          this.#read(group, {}, source),
+          asked.map(({ text }) => text),
+          this.#formats,
+        ),
+    };
+  }
+
+  /** Values that may not fit: of columns with a type, and of columns that the table does not know. */
+  #places(group: CsvGroup, schema: Schema): Place[] {
+    const known = new Set<number>();
+    const places = schema.fields.flatMap((field): Place[] => {
+      const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
+      known.add(index);
+      if (index < 0 || field.type === "string") return [];
+      const text = this.#text(index, field);
+      const unfit = typeof field.type === "string" ? misfits(text, field.type, this.#formats) : `(${text} IS NOT NULL)`;
+      return [{ path: field.name, type: field.type, unfit, text, json: `to_json(${text})` }];
+    });
+    const unknown = group.columns.flatMap((path, index): Place[] => {
+      if (known.has(index)) return [];
+      const text = `c${index}`;
+      return [{ path, type: undefined, unfit: `(${text} IS NOT NULL)`, text, json: `to_json(${text})` }];
+    });
+    return [...places, ...unknown];
+  }
+
+  #select(group: CsvGroup, schema: Schema): string {
+    const columns = schema.fields.map((field) => `${this.#column(group, field)} AS ${ident(field.name)}`);
+    const types = group.columns.map((name) => this.#readType(schema, name));
+    return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${this.#read(group, { columns: columnTypes(types) })}`;
+  }
+
+  async #treatedSelect(
+    group: CsvGroup,
+    source: SpooledSource,
+    schema: Schema,
+    places: readonly Place[],
+  ): Promise<string> {
+    const token = await this.#lines.tell(source, group);
+    return treatedSelect({
+      schema,
+      places,
+      treatment: this.#treatmentOf(source, places) as Treatment,
+      own: (column) => ownText(group, column),
+      column: (field, unfit) => {
+        const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
+        const none = `CAST(NULL AS ${duckType(field.type)})`;
+        if (index < 0 || (typeof field.type !== "string" && unfit(field.name) !== undefined)) return none;
+        const cast = castText(this.#text(index, field), field.type as PrimitiveType, this.#formats);
+        const flag = unfit(field.name);
+        return flag === undefined ? cast : `CASE WHEN ${flag} THEN NULL ELSE ${cast} END`;
+      },
+      from: this.#numbered(group, source),
+      source,
+      where: `'"line":' || ${lookup(token, ROW)}`,
+    });
+  }
+
+  /** One thread reads in order, so row numbers are those of the file. */
+  #numbered(group: CsvGroup, source: SpooledSource): string {
+    return `(SELECT *, row_number() OVER () AS ${ROW} FROM ${this.#read(group, { parallel: "false" }, source)})`;
   }
 
   #groupsOf(sources: readonly SpooledSource[]): CsvGroup[] {
@@ -154,16 +312,7 @@ export class CsvReader implements FormatReader {
           ...narrow.map(({ name }, i) => [name, widened[i] as PrimitiveType] as const),
         ]);
       } catch (error) {
-        const read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) =>
-          this.#read({ ...group, sources }, extra, only);
-        const blamed = await blameCsv(
-          this.#context.session,
-          { ...group, sources },
-          [],
-          this.#formats,
-          read,
-          this.#options,
-        );
+        const blamed = await this.#blameStructure({ ...group, sources });
         if (blamed.length === 0) throw error;
         failures.push(...blamed);
         const bad = new Set(blamed.map(({ index }) => index));
@@ -178,7 +327,7 @@ export class CsvReader implements FormatReader {
   }
 
   #column(group: CsvGroup, field: NestedField): string {
-    const index = indexOfColumn(group, field.name);
+    const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
     if (index < 0) return `CAST(NULL AS ${duckType(field.type)})`;
     if (this.#typed && field.type === "boolean") return `c${index}`;
     // From 2^53 on it may be a whole number rounded, or one too large: as text that can be told.
@@ -227,6 +376,11 @@ function indexOfColumn(group: CsvGroup, name: string): number {
   if (exact >= 0) return exact;
   const lower = name.toLowerCase();
   return group.columns.findIndex((column) => column.toLowerCase() === lower);
+}
+
+function ownText(group: CsvGroup, column: string): string {
+  const index = indexOfColumn(group, column);
+  return index < 0 ? "CAST(NULL AS VARCHAR)" : `c${index}`;
 }
 
 function findByName(fields: readonly NestedField[], name: string): NestedField | undefined {

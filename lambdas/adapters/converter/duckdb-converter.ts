@@ -29,6 +29,7 @@ import { isolate } from "./isolate.ts";
 import { JsonReader } from "./json.ts";
 import { SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json-seed.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { registerLookup } from "./lookup.ts";
 import { ObjectReader } from "./objects.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
@@ -50,6 +51,7 @@ export class DuckDbConverter implements Converter {
     this.#engine = new Engine(this.#options, (connection) => {
       registerTransform(connection);
       registerTally(connection);
+      registerLookup(connection);
     });
     this.#slots = new Slots(`${this.#options.workDir}/slots`);
   }
@@ -70,14 +72,15 @@ class DuckDbConversion implements Conversion {
   readonly #disk: DiskBudget;
   readonly #sources: SpooledSource[] = [];
   readonly #failed = new Set<number>();
+  readonly #treatments = new Map<number, Treatment>();
   #attempts = 0;
   /** What `inspect` has converted already. */
   #ready: { readonly schema: Schema; readonly spec: PartitionSpec; readonly attempt: Attempt } | undefined;
 
-  constructor(context: ReaderContext, slots: Slots, diskBytesMax: number) {
-    this.#context = context;
+  constructor(context: Omit<ReaderContext, "treatments">, slots: Slots, diskBytesMax: number) {
+    this.#context = { ...context, treatments: this.#treatments };
     this.#slots = slots;
-    this.#reader = readerOf(context);
+    this.#reader = readerOf(this.#context);
     this.#disk = new DiskBudget(diskBytesMax);
   }
 
@@ -134,7 +137,8 @@ class DuckDbConversion implements Conversion {
   }
 
   treat(index: number, treatment: Treatment): void {
-    throw new MoraineError("Invalid", "treatments are not built yet", { index, rescue: treatment.rescue });
+    this.#treatments.set(index, treatment);
+    this.#ready = undefined;
   }
 
   async convert(schema: Schema, spec: PartitionSpec): Promise<ConversionResult> {
@@ -142,12 +146,12 @@ class DuckDbConversion implements Conversion {
     if (ahead !== undefined && sameSchema(ahead.schema, schema) && sameSpec(ahead.spec, spec)) {
       return this.#result(ahead.attempt, []);
     }
-    const { outcome, failures } = await isolate(this.#reader, this.#good(), schema, {
+    const { outcome, failures, misfits } = await isolate(this.#reader, this.#good(), schema, {
       attempt: (sources) => this.#attempt(sources, schema, spec),
       discard: ({ target }) => rm(target.directory, { recursive: true, force: true }),
     });
     for (const { index } of failures) this.#failed.add(index);
-    return this.#result(outcome, failures);
+    return outcome === undefined ? { files: [], loaded: [], failures, misfits } : this.#result(outcome, failures);
   }
 
   async writeDeletes(schema: Schema, fieldId: number, values: readonly string[]): Promise<ConvertedFile> {
@@ -161,6 +165,7 @@ class DuckDbConversion implements Conversion {
   }
 
   async close(): Promise<void> {
+    this.#reader.close?.();
     this.#context.session.close();
     await rm(this.#context.directory, { recursive: true, force: true });
     this.#slots.giveBack(this.#taken.splice(0));
@@ -208,8 +213,8 @@ class DuckDbConversion implements Conversion {
       files: await describeFiles(target, files),
       loaded: sources.map(({ source, bytesRead, path }) => ({
         index: source.index,
-        records: counts.get(path) ?? 0,
-        rescued: 0,
+        records: counts.get(path)?.records ?? 0,
+        rescued: counts.get(path)?.rescued ?? 0,
         quarantined: 0,
         bytesRead,
       })),

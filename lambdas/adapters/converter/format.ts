@@ -3,7 +3,7 @@
 
 import { parseType } from "../../core/iceberg/schema.ts";
 import type { PrimitiveType, Schema } from "../../core/iceberg/types.ts";
-import type { ConversionJob, Inspection, Source, SourceFailure } from "../../core/ports.ts";
+import type { ConversionJob, Inspection, Misfits, Source, SourceFailure, Treatment } from "../../core/ports.ts";
 import type { Session } from "./engine.ts";
 import type { Spooled } from "./spool.ts";
 
@@ -18,7 +18,19 @@ export interface ReaderContext {
   readonly job: ConversionJob;
   /** The conversion's own directory, for files a reader makes. */
   readonly directory: string;
+  /** By the index of the source; it grows while the conversion goes on. */
+  readonly treatments: ReadonlyMap<number, Treatment>;
 }
+
+/** Who is to blame for an error. */
+export interface Verdict {
+  readonly failures: readonly SourceFailure[];
+  readonly misfits: readonly Misfits[];
+  /** Something was learned or mended that the next attempt goes by. */
+  readonly again: boolean;
+}
+
+export const NO_VERDICT: Verdict = { failures: [], misfits: [], again: false };
 
 /** Name of the column that says which file a row came from. */
 export const FILE_COLUMN = "__moraine_file";
@@ -40,7 +52,9 @@ export interface FormatReader {
    */
   fallback?(looked: boolean): boolean;
   /** After an error: the sources that are to blame, as far as can be told. */
-  blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]>;
+  blame(sources: readonly SpooledSource[], schema: Schema, error: unknown): Promise<Verdict>;
+  /** Lets go of what outlives the conversion's directory. */
+  close?(): void;
 }
 
 /** The hint for a column: names match without regard to case. (Not `hints[name]`: a header may say `constructor`.) */

@@ -3,7 +3,7 @@
 
 import { MoraineError } from "../../core/errors.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
-import type { SourceFailure } from "../../core/ports.ts";
+import type { Misfits, SourceFailure } from "../../core/ports.ts";
 import {
   isDiskFull,
   isOurs,
@@ -21,23 +21,33 @@ export interface Trial<T> {
   discard(outcome: T): Promise<void>;
 }
 
+/** `outcome` is undefined if and only if there are misfits: nobody is converted before it is known what becomes of them. */
+export interface Isolated<T> {
+  readonly outcome: T | undefined;
+  readonly failures: readonly SourceFailure[];
+  readonly misfits: readonly Misfits[];
+}
+
 export async function isolate<T>(
   reader: FormatReader,
   sources: readonly SpooledSource[],
   schema: Schema,
   trial: Trial<T>,
-): Promise<{ readonly outcome: T; readonly failures: readonly SourceFailure[] }> {
+): Promise<Isolated<T>> {
   const failures: SourceFailure[] = [];
   let good = sources;
   let poisoned = false;
   for (;;) {
     try {
-      return { outcome: await trial.attempt(good), failures };
+      return { outcome: await trial.attempt(good), failures, misfits: [] };
     } catch (error) {
       refuseSystemError(error);
-      const own = await reader.blame(good, schema);
-      if (own.length === 0 && reader.fallback?.(true) === true) continue;
-      const blamed = own.length > 0 ? own : await tryEach(good, trial);
+      const own = await reader.blame(good, schema, error);
+      if (own.misfits.length > 0) {
+        return { outcome: undefined, failures: [...failures, ...own.failures], misfits: own.misfits };
+      }
+      if (own.failures.length === 0 && (own.again || reader.fallback?.(true) === true)) continue;
+      const blamed = own.failures.length > 0 ? own.failures : await tryEach(good, trial);
       if (blamed.length === 0 && isPoisoned(error) && !poisoned) {
         // Another conversion broke the instance both used.
         poisoned = true;

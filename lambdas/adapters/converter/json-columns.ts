@@ -4,14 +4,14 @@
 import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, NestedField, Type } from "../../core/iceberg/types.ts";
 import type { Shape } from "./json-shape.ts";
-import { fieldsOfShape, strayKeys } from "./json-types.ts";
+import { fieldsOfShape, type StrayKey, strayKeys } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 
 export interface JsonColumns {
   readonly fields: readonly DraftField[];
   /** Source key to column name, where they differ. */
   readonly renamed: ReadonlyMap<string, string>;
-  readonly strays: readonly { readonly path: string; readonly sources: readonly number[] }[];
+  readonly strays: readonly StrayKey[];
 }
 
 /** `renaming`: top-level keys can be read under another name (those of records under a path cannot, but for the reserved). */

@@ -33,6 +33,11 @@ export class JsonFiles {
     return sources.filter((source) => this.#formats.has(source));
   }
 
+  /** One record a line, and so places are lines. */
+  isLines(source: SpooledSource): boolean {
+    return this.path.length === 0 && this.#formats.get(source) === "newline_delimited";
+  }
+
   byFormat(sources: readonly SpooledSource[]): Map<JsonFormat, SpooledSource[]> {
     const groups = new Map<JsonFormat, SpooledSource[]>();
     for (const source of sources) {

@@ -3,13 +3,24 @@
 // nobody has seen is an error and never dropped.
 
 import { MoraineError } from "../../core/errors.ts";
+import { RESCUED_DATA, sameSchema } from "../../core/iceberg/schema.ts";
 import type { NestedField, Schema } from "../../core/iceberg/types.ts";
-import type { Inspection, SourceFailure } from "../../core/ports.ts";
-import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
-import { blameBroken, blameMisfits, pathlessJson } from "./json-blame.ts";
+import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
+import {
+  FILE_COLUMN,
+  type FormatReader,
+  failure,
+  NO_VERDICT,
+  type ReaderContext,
+  type SpooledSource,
+  type Verdict,
+} from "./format.ts";
+import { blameBroken, pathlessJson } from "./json-blame.ts";
 import { columnsOfShape } from "./json-columns.ts";
 import { JsonFiles, type JsonFormat } from "./json-files.ts";
+import { JsonMisfits, type Target } from "./json-misfits.ts";
 import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./json-read.ts";
+import { RESCUED_KEY, routeKey } from "./json-rescue.ts";
 import { SEED_KEY, SEED_OPTIONS, SeedBed } from "./json-seed.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
@@ -17,12 +28,21 @@ import { ident, literal, tableFunction } from "./sql.ts";
 import { MISFIT } from "./strict-cast.ts";
 import { duckType } from "./types.ts";
 
+/** A treated source, as it is read instead. */
+interface Rewritten {
+  readonly schema: Schema;
+  readonly treatment: Treatment;
+  readonly source: SpooledSource;
+}
+
 type KeyRead = { readonly key: string; readonly read: ReadType };
 
 export class JsonReader implements FormatReader {
   readonly #context: ReaderContext;
   readonly #files: JsonFiles;
   readonly #seeds: SeedBed;
+  readonly #misfits: JsonMisfits;
+  readonly #rewritten = new Map<SpooledSource, Rewritten>();
   readonly #lines: boolean;
   /** Source key to column name, where they differ; and what all records hold, once they have been looked at. */
   #renamed: ReadonlyMap<string, string> = new Map();
@@ -33,6 +53,7 @@ export class JsonReader implements FormatReader {
     this.#context = context;
     this.#files = new JsonFiles(context.session, options.recordsPath?.split(".") ?? []);
     this.#seeds = new SeedBed(context.directory);
+    this.#misfits = new JsonMisfits(context, this.#files);
     this.#lines = options.lines;
   }
 
@@ -64,9 +85,18 @@ export class JsonReader implements FormatReader {
   }
 
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
+    await this.#seeds.clear();
+    const rewritten = sources.flatMap((source) => this.#rewrittenOf(source, schema) ?? []);
+    const plain = sources.filter((source) => this.#rewrittenOf(source, schema) === undefined);
+    await this.#files.makeExact(plain, this.#keyed(schema));
     const selects: string[] = [];
-    for (const [format, members] of this.#files.byFormat(sources)) {
+    for (const [format, members] of this.#files.byFormat(plain)) {
       selects.push(await this.#select(format, members, schema));
+    }
+    for (const own of rewritten) {
+      const original = sources.find(({ source }) => source.index === own.source.source.index) as SpooledSource;
+      const select = await this.#select("newline_delimited", [own.source], schema, own.treatment);
+      selects.push(`SELECT * REPLACE (${literal(original.path)} AS ${FILE_COLUMN}) FROM (${select})`);
     }
     return selects;
   }
@@ -78,15 +108,49 @@ export class JsonReader implements FormatReader {
     return true;
   }
 
-  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]> {
+  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<Verdict> {
     await this.#seeds.clear();
     const { session } = this.#context;
     const admitted = this.#files.admitted(sources);
-    const broken = await blameBroken(session, this.#files, admitted, this.#lines);
-    if (broken.length > 0) return broken;
-    const fields = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
-    const target = { schema: { ...schema, fields }, renamed: this.#renamed };
-    return blameMisfits(session, this.#files, admitted, target, this.#lines);
+    // What was looked at is sound.
+    const broken = this.#shape === undefined ? await blameBroken(session, this.#files, admitted, this.#lines) : [];
+    if (broken.length > 0) return { ...NO_VERDICT, failures: broken };
+    const failures: SourceFailure[] = [];
+    const misfits: Misfits[] = [];
+    let again = false;
+    for (const source of admitted) {
+      const found = await this.#blameSource(source, { schema, renamed: this.#renamed });
+      failures.push(...found.failures);
+      misfits.push(...found.misfits);
+      again ||= found.again;
+    }
+    return { failures, misfits, again };
+  }
+
+  async #blameSource(source: SpooledSource, target: Target): Promise<Verdict> {
+    const found = await this.#misfits.find(source, target);
+    if (found.failure !== undefined) return { ...NO_VERDICT, failures: [found.failure] };
+    if (found.misfits !== undefined) return { ...NO_VERDICT, misfits: [found.misfits] };
+    const treatment = this.#context.treatments.get(source.source.index);
+    const done = this.#rewrittenOf(source, target.schema) !== undefined;
+    if (treatment === undefined || done || found.concerned.length === 0) return NO_VERDICT;
+    const own = await this.#misfits.rewrite(source, target, treatment, found.concerned);
+    this.#rewritten.set(source, { schema: target.schema, treatment, source: own });
+    return { ...NO_VERDICT, again: true };
+  }
+
+  /** Undefined: the source is read as it is. */
+  #rewrittenOf(source: SpooledSource, schema: Schema): Rewritten | undefined {
+    const own = this.#rewritten.get(source);
+    const current = own !== undefined && this.#context.treatments.get(source.source.index) === own.treatment;
+    return current && sameSchema(own.schema, schema) ? own : undefined;
+  }
+
+  /** The table's own columns under the keys that the records have for them. */
+  #keyed(schema: Schema): NestedField[] {
+    const keys = new Map([...this.#renamed].map(([key, name]) => [name, key]));
+    const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
+    return columns.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name }));
   }
 
   /** One look at all records of the sources. Failures mean that it has to be done again without those. */
@@ -115,7 +179,8 @@ export class JsonReader implements FormatReader {
       );
     }
     const columns = columnsOfShape(reader.shape, known?.fields ?? [], job.hints, this.#files.path.length === 0);
-    for (const { path, sources: having } of columns.strays) {
+    for (const { path, sources: having, hasColumn } of columns.strays) {
+      if (hasColumn) continue;
       const message =
         "a key cannot be a column: it is empty, holds NUL or differs from another only by case; a table whose schema.hints make the column a string holds such records as JSON text";
       for (const index of having) fail(index, "KEY_COLLISION", message, path);
@@ -146,22 +211,34 @@ export class JsonReader implements FormatReader {
     }
   }
 
-  async #select(format: JsonFormat, sources: readonly SpooledSource[], schema: Schema): Promise<string> {
-    const keys = new Map([...this.#renamed].map(([key, name]) => [name, key]));
-    const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
-    const keyed = columns.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name }));
-    await this.#seeds.clear();
-    await this.#files.makeExact(sources, keyed);
-    const reads = structKeys(keyed, this.#shape, this.#trust);
+  /** `treatment`: the sources were rewritten by it, and have our keys. */
+  async #select(
+    format: JsonFormat,
+    sources: readonly SpooledSource[],
+    schema: Schema,
+    treatment?: Treatment,
+  ): Promise<string> {
+    const routes = treatment?.routes ?? [];
+    const ours = treatment === undefined ? [] : [RESCUED_KEY, ...routes.map((_, number) => routeKey(number))];
+    const reads = [
+      ...structKeys(this.#keyed(schema), this.#shape, this.#trust),
+      ...ours.map((key): KeyRead => ({ key, read: "text" })),
+    ];
     const from =
-      this.#files.path.length === 0
+      this.#files.path.length === 0 || treatment !== undefined
         ? await this.#seeded(format, sources, reads)
         : await this.#seededUnder(format, sources, reads);
+    const keys = new Map([...this.#renamed].map(([key, name]) => [name, key]));
     const positions = new Map(reads.map(({ key }, index) => [key, index]));
     const columnValue = (field: NestedField): string => {
+      if (field.name === RESCUED_DATA && treatment !== undefined) return `k${positions.get(RESCUED_KEY)}`;
       if (LINEAGE_NAMES.has(field.name)) return `CAST(NULL AS ${duckType(field.type)})`;
       const position = positions.get(keys.get(field.name) ?? field.name) ?? -1;
-      return castJson(`k${position}`, field.type, reads[position]?.read ?? "text");
+      const value = castJson(`k${position}`, field.type, reads[position]?.read ?? "text");
+      const incoming = routes.flatMap(({ column }, number) =>
+        column === field.name ? [`k${positions.get(routeKey(number))}`] : [],
+      );
+      return incoming.length === 0 ? value : `coalesce(${[value, ...incoming].join(", ")})`;
     };
     const values = schema.fields.map((field) => `${columnValue(field)} AS ${ident(field.name)}`);
     return `SELECT ${[...values, FILE_COLUMN].join(", ")} FROM ${from}`;
