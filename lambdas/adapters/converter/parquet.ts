@@ -6,6 +6,7 @@ import type { DraftField, DraftType, NestedField, Schema } from "../../core/iceb
 import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import { columnNames } from "./csv-header.ts";
 import { isOutOfMemory, kindOf, tooLargeForMemory } from "./duckdb-errors.ts";
+import { duckdb } from "./engine.ts";
 import {
   FILE_COLUMN,
   type FormatReader,
@@ -177,11 +178,21 @@ function read(sources: readonly SpooledSource[], options: Readonly<Record<string
   );
 }
 
+/**
+ * Columns of which only the fitting values may be cast. Of structs DuckDB casts members in the scan itself, before any condition is asked
+ * (1.5.5), unless they are made by an expression.
+ */
+function guarded(group: ParquetGroup): string {
+  const structs = group.names.filter((_, i) => group.types[i]?.typeId === duckdb().DuckDBTypeId.STRUCT).map(ident);
+  const made = structs.map((name) => `CASE WHEN ${name} IS NOT NULL THEN ${name} END AS ${name}`);
+  return made.length === 0 ? "*" : `* REPLACE (${made.join(", ")})`;
+}
+
 function numbered(group: ParquetGroup, source: SpooledSource): string {
   // A column of the file may have the name that DuckDB would give the number.
   const own = group.names.some((name) => name.toLowerCase() === "file_row_number");
   const number = own ? "row_number() OVER ()" : "file_row_number + 1";
-  return `(SELECT *, ${number} AS ${ROW} FROM ${read([source], own ? {} : { file_row_number: "true" })})`;
+  return `(SELECT ${guarded(group)}, ${number} AS ${ROW} FROM ${read([source], own ? {} : { file_row_number: "true" })})`;
 }
 
 function scanOf(
@@ -198,7 +209,7 @@ function scanOf(
     places,
     required: required.map((field) => ({ name: field.name, isNull: `${ownOf(group, field.name)} IS NULL` })),
     own: (column) => ownOf(group, column),
-    from: read(sources),
+    from: `(SELECT ${guarded(group)}, ${FILE_COLUMN} FROM ${read(sources)})`,
     numbered: (source) => numbered(group, source),
     typesOf: async (_, asked) => asked.map((place) => (place as ParquetPlace).fileType),
   };

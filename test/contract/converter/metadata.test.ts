@@ -130,8 +130,8 @@ describe("an object's row", () => {
       },
     ]);
     expect(loaded).toEqual([
-      { index: 0, records: 1, bytesRead: 0 },
-      { index: 1, records: 1, bytesRead: 0 },
+      { index: 0, records: 1, rescued: 0, quarantined: 0, bytesRead: 0 },
+      { index: 1, records: 1, rescued: 0, quarantined: 0, bytesRead: 0 },
     ]);
   });
 
