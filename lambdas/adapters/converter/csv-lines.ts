@@ -37,9 +37,19 @@ export class CsvLines {
   /** Lets statements look lines up by the row's number, under the token returned. */
   async tell(source: SpooledSource, layout: Layout): Promise<string> {
     const lines = await this.of(source, layout);
-    const token = `${this.#directory}/lines-${source.source.index}`;
+    return this.answer(`lines-${source.source.index}`, (row) => String(lines.lineOf(row) ?? "null"));
+  }
+
+  /** Of a file that was written anew. */
+  set(source: SpooledSource, lines: RecordLines): void {
+    this.#known.set(source, lines);
+  }
+
+  /** The token under which statements of this conversion have the answer. */
+  answer(name: string, number: (number: number) => string | null): string {
+    const token = `${this.#directory}/${name}`;
     this.#tokens.add(token);
-    answer(token, (row) => String(lines.lineOf(row) ?? "null"));
+    answer(token, number);
     return token;
   }
 

@@ -34,11 +34,12 @@ const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 const SPACE = 0x20;
 
-/** Calls `visit` with every record of the file in order, the header among them. */
+/** Calls `visit` with every record of the file in order, the header among them, and `pause` after each piece of the file. */
 export async function eachRecord(
   path: string,
   dialect: Dialect,
   visit: (bytes: Buffer, record: CsvRecord) => void,
+  pause: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   const file = await open(path);
   try {
@@ -50,6 +51,7 @@ export async function eachRecord(
       bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
       const scan = new Scan(bytes, ended, dialect, place);
       for (let record = scan.next(); record !== undefined; record = scan.next()) visit(bytes, record);
+      await pause();
       place = scan.place();
       bytes = bytes.subarray(scan.at);
     }

@@ -13,7 +13,17 @@ import {
   nullColumn,
   tooLargeForMemory,
 } from "./duckdb-errors.ts";
-import { type FormatReader, failure, requiredIsNull, type SpooledSource } from "./format.ts";
+import { type FormatReader, failure, NO_VERDICT, requiredIsNull, type SpooledSource, type Verdict } from "./format.ts";
+
+/** An attempt came to another number of rows than its sources have: of these, without a doubt. */
+export class Miscounted extends Error {
+  readonly sources: readonly SpooledSource[];
+
+  constructor(sources: readonly SpooledSource[]) {
+    super("rows do not add up");
+    this.sources = sources;
+  }
+}
 
 export interface Trial<T> {
   attempt(sources: readonly SpooledSource[]): Promise<T>;
@@ -42,7 +52,7 @@ export async function isolate<T>(
       return { outcome: await trial.attempt(good), failures, misfits: [] };
     } catch (error) {
       refuseSystemError(error);
-      const own = await reader.blame(good, schema, error);
+      const own = error instanceof Miscounted ? miscounted(error) : await reader.blame(good, schema, error);
       if (own.misfits.length > 0) {
         return { outcome: undefined, failures: [...failures, ...own.failures], misfits: own.misfits };
       }
@@ -100,6 +110,11 @@ function aloneFailure(source: SpooledSource, error: unknown): SourceFailure {
   }
   const message = "a value does not fit the table's schema; correct it or give its column a hint";
   return failure(source, "TYPE_MISMATCH", message);
+}
+
+function miscounted({ sources }: Miscounted): Verdict {
+  const message = "its rows are split in two ways that do not agree; correct quotes and line ends";
+  return { ...NO_VERDICT, failures: sources.map((source) => failure(source, "MALFORMED_ROWS", message)) };
 }
 
 /** No file is to blame for a full disk. */

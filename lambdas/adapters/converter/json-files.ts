@@ -38,6 +38,10 @@ export class JsonFiles {
     return this.path.length === 0 && this.#formats.get(source) === "newline_delimited";
   }
 
+  lineSource(index: number): SpooledSource | undefined {
+    return [...this.#formats.keys()].find((source) => source.source.index === index && this.isLines(source));
+  }
+
   byFormat(sources: readonly SpooledSource[]): Map<JsonFormat, SpooledSource[]> {
     const groups = new Map<JsonFormat, SpooledSource[]>();
     for (const source of sources) {

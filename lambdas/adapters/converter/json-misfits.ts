@@ -6,11 +6,11 @@ import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 import type { DraftType, Schema } from "../../core/iceberg/types.ts";
 import type { Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
-import { type ReaderContext, requiredIsNull, type SpooledSource } from "./format.ts";
+import { type ReaderContext, requiredIsNull, type SpooledSource, treatmentOf } from "./format.ts";
 import type { JsonFiles } from "./json-files.ts";
 import { type Finding, type Fit, FitReader } from "./json-fit.ts";
 import { jsonRecords, linesOf } from "./json-records.ts";
-import { plainText, rewritten, settle } from "./json-rescue.ts";
+import { isRescuedRow, plainText, rewritten, settle } from "./json-rescue.ts";
 import { SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json-seed.ts";
 import { emptyShape, type Shape, ShapeReader } from "./json-shape.ts";
 import { typeOfShape } from "./json-types.ts";
@@ -53,7 +53,7 @@ export class JsonMisfits {
   }
 
   async find(source: SpooledSource, target: Target): Promise<FoundInSource> {
-    const treatment = this.#context.treatments.get(source.source.index);
+    const treatment = treatmentOf(this.#context, source, target.schema);
     const fits = fitReader(target);
     const lines = this.#files.isLines(source);
     const required = target.schema.fields.filter((field) => field.required && !LINEAGE_NAMES.has(field.name));
@@ -64,6 +64,15 @@ export class JsonMisfits {
     for await (const piece of this.#records(source)) {
       for (const { text, number } of piece) {
         records++;
+        if (isRescuedRow(text)) {
+          if (required.length > 0) {
+            const failure = requiredIsNull(source, required[0]?.name ?? "", number);
+            return { failure, misfits: undefined, concerned, records };
+          }
+          concerned.push(number);
+          if (treatment?.rescue !== true) unfit++;
+          continue;
+        }
         const fit = fits.read(text);
         const missing = required.find(({ name }) => !fit.filled.has(name) || (treatment && isCut(fit, name)));
         if (missing !== undefined) {
@@ -104,6 +113,7 @@ export class JsonMisfits {
     const lines = this.#files.isLines(source);
     const fits = fitReader(target);
     const anew = (text: string, number: number) => {
+      if (isRescuedRow(text)) return `${text}\n`;
       const fit = fits.read(text);
       const place = { file: source.source.uri, where: `"${lines ? "line" : "row"}":${number}` };
       return `${rewritten(text, fit, settle(fit, treatment), place)}\n`;
@@ -147,7 +157,9 @@ export class JsonMisfits {
     columns: ReadonlyMap<string, ColumnCount>,
   ): Promise<DraftType[]> {
     const reader = new ShapeReader();
-    for await (const piece of this.#records(source)) for (const { text } of piece) reader.add(text, 0);
+    for await (const piece of this.#records(source)) {
+      for (const { text } of piece) if (!isRescuedRow(text)) reader.add(text, 0);
+    }
     const keys = new Map([...renamed].map(([key, name]) => [name, key]));
     return [...columns].map(([path, { collides }]) => {
       const type = collides ? "string" : typeOfShape(shapeAt(reader.shape, path, keys));

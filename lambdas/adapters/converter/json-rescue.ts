@@ -73,6 +73,12 @@ export function rescuedRow(row: string, reason: string, { file, where }: RecordP
   return `{${rescuedMember(text)}}`;
 }
 
+export function isRescuedRow(record: string): boolean {
+  return record.startsWith(RESCUED_ROW);
+}
+
+const RESCUED_ROW = `{${JSON.stringify(RESCUED_KEY)}:`;
+
 function rescuedMember(text: string): string {
   return `${JSON.stringify(RESCUED_KEY)}:${JSON.stringify(text)}`;
 }

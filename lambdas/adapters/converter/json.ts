@@ -6,6 +6,7 @@ import { MoraineError } from "../../core/errors.ts";
 import { RESCUED_DATA, sameSchema } from "../../core/iceberg/schema.ts";
 import type { NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
+import type { Mended } from "./bad-rows.ts";
 import {
   FILE_COLUMN,
   type FormatReader,
@@ -13,14 +14,16 @@ import {
   NO_VERDICT,
   type ReaderContext,
   type SpooledSource,
+  treatmentOf,
   type Verdict,
 } from "./format.ts";
 import { blameBroken, pathlessJson } from "./json-blame.ts";
 import { columnsOfShape } from "./json-columns.ts";
 import { JsonFiles, type JsonFormat } from "./json-files.ts";
+import { mendJson } from "./json-mend.ts";
 import { JsonMisfits, type Target } from "./json-misfits.ts";
 import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./json-read.ts";
-import { RESCUED_KEY, routeKey } from "./json-rescue.ts";
+import { isRescuedRow, RESCUED_KEY, routeKey } from "./json-rescue.ts";
 import { SEED_KEY, SEED_OPTIONS, SeedBed } from "./json-seed.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
@@ -32,8 +35,19 @@ import { duckType } from "./types.ts";
 interface Rewritten {
   readonly schema: Schema;
   readonly treatment: Treatment;
+  /** As far as the schema goes. */
+  readonly applied: Treatment;
+  readonly records: number;
   readonly source: SpooledSource;
 }
+
+/** Failures of files that may have good lines beside the bad. */
+const BAD_LINES: ReadonlySet<string> = new Set([
+  "MALFORMED_JSON",
+  "NOT_JSON_RECORDS",
+  "DUPLICATE_KEY",
+  "RECORD_TOO_LARGE",
+]);
 
 type KeyRead = { readonly key: string; readonly read: ReadType };
 
@@ -42,6 +56,7 @@ export class JsonReader implements FormatReader {
   readonly #files: JsonFiles;
   readonly #seeds: SeedBed;
   readonly #misfits: JsonMisfits;
+  readonly #mended = new Map<SpooledSource, Mended>();
   readonly #rewritten = new Map<SpooledSource, Rewritten>();
   readonly #lines: boolean;
   /** Source key to column name, where they differ; and what all records hold, once they have been looked at. */
@@ -58,7 +73,8 @@ export class JsonReader implements FormatReader {
   }
 
   async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
-    const first = head.toString("latin1").trimStart()[0];
+    const text = head.toString("latin1");
+    const first = this.#bearsBadRows() && isLines(text, source.lastByte) ? "{" : text.trimStart()[0];
     if (first === undefined && source.sizeBytes <= head.length) return undefined;
     if (first !== "{" && first !== "[" && first !== undefined) {
       const message = "starts with neither { nor [; records must be JSON objects";
@@ -77,9 +93,10 @@ export class JsonReader implements FormatReader {
     let good = this.#files.admitted(sources);
     for (;;) {
       const outcome = await this.#look(good, known);
-      failures.push(...outcome.failures);
       if (outcome.failures.length === 0) return { fields: outcome.fields, failures };
-      const bad = new Set(outcome.failures.map(({ index }) => index));
+      const refused = await this.#mendAll(outcome.failures);
+      failures.push(...refused);
+      const bad = new Set(refused.map(({ index }) => index));
       good = good.filter(({ source }) => !bad.has(source.index));
     }
   }
@@ -95,7 +112,7 @@ export class JsonReader implements FormatReader {
     }
     for (const own of rewritten) {
       const original = sources.find(({ source }) => source.index === own.source.source.index) as SpooledSource;
-      const select = await this.#select("newline_delimited", [own.source], schema, own.treatment);
+      const select = await this.#select("newline_delimited", [own.source], schema, own.applied);
       selects.push(`SELECT * REPLACE (${literal(original.path)} AS ${FILE_COLUMN}) FROM (${select})`);
     }
     return selects;
@@ -114,7 +131,10 @@ export class JsonReader implements FormatReader {
     const admitted = this.#files.admitted(sources);
     // What was looked at is sound.
     const broken = this.#shape === undefined ? await blameBroken(session, this.#files, admitted, this.#lines) : [];
-    if (broken.length > 0) return { ...NO_VERDICT, failures: broken };
+    if (broken.length > 0) {
+      const refused = await this.#mendAll(broken);
+      return { failures: refused, misfits: [], again: refused.length < broken.length };
+    }
     const failures: SourceFailure[] = [];
     const misfits: Misfits[] = [];
     let again = false;
@@ -127,15 +147,55 @@ export class JsonReader implements FormatReader {
     return { failures, misfits, again };
   }
 
+  #bearsBadRows(): boolean {
+    return this.#lines && this.#context.job.badRows.onBadRow !== "reject_file";
+  }
+
+  /** Takes the lines out of NDJSON files that are no records; returns the failures that remain. */
+  async #mendAll(failures: readonly SourceFailure[]): Promise<SourceFailure[]> {
+    const remaining: SourceFailure[] = [];
+    for (const failed of failures) {
+      const source = this.#files.lineSource(failed.index);
+      const bears = this.#bearsBadRows() && BAD_LINES.has(failed.reason);
+      if (source === undefined || !bears || this.#mended.has(source)) {
+        remaining.push(failed);
+        continue;
+      }
+      const outcome = await mendJson(this.#context, source);
+      if ("reason" in outcome) remaining.push(outcome);
+      else this.#mended.set(source, outcome);
+    }
+    return remaining;
+  }
+
+  mended(source: SpooledSource): Mended | undefined {
+    return this.#mended.get(source);
+  }
+
+  rows(source: SpooledSource): number | undefined {
+    return this.#mended.get(source)?.records ?? this.#rewritten.get(source)?.records;
+  }
+
+  close(): void {
+    for (const { kept } of this.#mended.values()) kept.close();
+  }
+
   async #blameSource(source: SpooledSource, target: Target): Promise<Verdict> {
     const found = await this.#misfits.find(source, target);
     if (found.failure !== undefined) return { ...NO_VERDICT, failures: [found.failure] };
     if (found.misfits !== undefined) return { ...NO_VERDICT, misfits: [found.misfits] };
-    const treatment = this.#context.treatments.get(source.source.index);
+    const treatment = treatmentOf(this.#context, source, target.schema);
+    const given = this.#context.treatments.get(source.source.index) as Treatment;
     const done = this.#rewrittenOf(source, target.schema) !== undefined;
     if (treatment === undefined || done || found.concerned.length === 0) return NO_VERDICT;
     const own = await this.#misfits.rewrite(source, target, treatment, found.concerned);
-    this.#rewritten.set(source, { schema: target.schema, treatment, source: own });
+    this.#rewritten.set(source, {
+      schema: target.schema,
+      treatment: given,
+      source: own,
+      applied: treatment,
+      records: found.records,
+    });
     return { ...NO_VERDICT, again: true };
   }
 
@@ -204,6 +264,7 @@ export class JsonReader implements FormatReader {
       )) {
         for (const [record, path] of rows as [string | null, string][]) {
           const index = byPath.get(path) ?? -1;
+          if (record !== null && isRescuedRow(record)) continue;
           const problem = readRecord(reader, record, index);
           if (problem !== undefined) fail(index, ...problem);
         }
@@ -294,6 +355,15 @@ export class JsonReader implements FormatReader {
     const paths = await this.#seeds.plant(format, sources, seed);
     return tableFunction("read_json", paths, { ...this.#files.options(format, sources), ...SEED_OPTIONS });
   }
+}
+
+/** The first line may be no record, and may look like the start of a list. */
+function isLines(head: string, lastByte: number | undefined): boolean {
+  const list =
+    /^\s*\[/.test(head) &&
+    lastByte === 0x5d &&
+    !/^\s*\[.*\]\s*$/m.test(head.slice(0, head.indexOf("\n", head.search(/\S/)) + 1));
+  return !list && /^\s*\{/m.test(head);
 }
 
 type Problem = [reason: string, message: string, column?: string];

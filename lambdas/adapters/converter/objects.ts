@@ -14,6 +14,7 @@ import {
   failure,
   type ReaderContext,
   type SpooledSource,
+  treatmentOf,
   type Verdict,
 } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
@@ -120,7 +121,7 @@ export class ObjectReader implements FormatReader {
 
   /** Of a source that cannot be read like any other. */
   #treatmentOf(source: SpooledSource, schema: Schema): Treatment | undefined {
-    const treatment = this.#context.treatments.get(source.source.index);
+    const treatment = treatmentOf(this.#context, source, schema);
     return treatment === undefined || this.#places(source, schema).length === 0 ? undefined : treatment;
   }
 

@@ -14,6 +14,7 @@ import {
   hintOf,
   type ReaderContext,
   type SpooledSource,
+  treatmentOf,
   type Verdict,
 } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
@@ -89,7 +90,7 @@ export class ParquetReader implements FormatReader {
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
     return this.#groupsOf(sources).flatMap((group) => {
       const places = placesIn(group, schema);
-      const treated = group.sources.filter((source) => this.#treatmentOf(source, places) !== undefined);
+      const treated = group.sources.filter((source) => this.#treatmentOf(source, schema, places) !== undefined);
       const plain = group.sources.filter((source) => !treated.includes(source));
       const selects = treated.map((source) => this.#treatedSelect(group, source, schema, places));
       if (plain.length === 0) return selects;
@@ -113,7 +114,7 @@ export class ParquetReader implements FormatReader {
     if (failures.length > 0) return { failures, misfits, again: false };
     for (const group of this.#groupsOf(sources)) {
       const places = placesIn(group, schema);
-      for (const [treatment, members] of this.#byTreatment(group, places)) {
+      for (const [treatment, members] of this.#byTreatment(group, schema, places)) {
         const found = await findMisfits(this.#context.session, scanOf(group, members, schema, places, treatment));
         failures.push(...found.failures);
         misfits.push(...found.misfits);
@@ -124,26 +125,27 @@ export class ParquetReader implements FormatReader {
 
   #byTreatment(
     group: ParquetGroup,
+    schema: Schema,
     places: readonly ParquetPlace[],
   ): (readonly [Treatment | undefined, readonly SpooledSource[]])[] {
     const treated = group.sources.flatMap((source) => {
-      const treatment = this.#treatmentOf(source, places);
+      const treatment = this.#treatmentOf(source, schema, places);
       return treatment === undefined ? [] : [[treatment, [source]] as const];
     });
-    const plain = group.sources.filter((source) => this.#treatmentOf(source, places) === undefined);
+    const plain = group.sources.filter((source) => this.#treatmentOf(source, schema, places) === undefined);
     return plain.length === 0 ? treated : [...treated, [undefined, plain] as const];
   }
 
   /** Of a source that cannot be read like any other. */
-  #treatmentOf(source: SpooledSource, places: readonly ParquetPlace[]): Treatment | undefined {
-    return places.length === 0 ? undefined : this.#context.treatments.get(source.source.index);
+  #treatmentOf(source: SpooledSource, schema: Schema, places: readonly ParquetPlace[]): Treatment | undefined {
+    return places.length === 0 ? undefined : treatmentOf(this.#context, source, schema);
   }
 
   #treatedSelect(group: ParquetGroup, source: SpooledSource, schema: Schema, places: readonly ParquetPlace[]): string {
     return treatedSelect({
       schema,
       places,
-      treatment: this.#treatmentOf(source, places) as Treatment,
+      treatment: this.#treatmentOf(source, schema, places) as Treatment,
       own: (column) => ownOf(group, column),
       column: (field, unfit) => {
         const index = indexOfField(group, field);

@@ -40,6 +40,8 @@ export interface Scan {
   /** A FROM item of one source with ROW too. */
   numbered(source: SpooledSource): string;
   lineOf?(source: SpooledSource, row: number): Promise<number | undefined>;
+  /** SQL that is true of rows that were none, and have nowhere to go. */
+  readonly badRows?: string;
   /** The narrowest types that hold all the source's values in these places. */
   typesOf(source: SpooledSource, places: readonly Place[]): Promise<readonly DraftType[]>;
 }
@@ -54,11 +56,12 @@ export async function findMisfits(session: Session, scan: Scan): Promise<Found> 
   const places = scan.places.filter(({ type }) => type !== undefined);
   const open = places.map((place) => openSql(place, places, scan));
   const nulls = scan.required.map(({ name, isNull }) => nullSql(name, isNull, places, scan.treatment));
-  if (open.length + nulls.length === 0) return { failures: [], misfits: [] };
+  const { badRows = "false" } = scan;
+  if (open.length + nulls.length === 0 && badRows === "false") return { failures: [], misfits: [] };
   const counts = [...open, ...nulls].map((sql, i) => `count_if(${sql}) AS "c${i}"`);
-  const any = open.length === 0 ? "false" : open.join(" OR ");
+  const any = [...open, badRows].join(" OR ");
   const rows = await session.rows(
-    `SELECT ${FILE_COLUMN} AS path, count(*) AS records, count_if(${any}) AS unfit, ${counts.join(", ")} FROM ${scan.from} GROUP BY ALL`,
+    `SELECT ${FILE_COLUMN} AS path, count(*) AS records, count_if(${any}) AS unfit, ${["true", ...counts].join(", ")} FROM ${scan.from} GROUP BY ALL`,
   );
   const byPath = new Map(rows.map((row) => [String(row["path"]), row]));
   const failures: SourceFailure[] = [];
@@ -76,10 +79,8 @@ export async function findMisfits(session: Session, scan: Scan): Promise<Found> 
         return records === 0 ? [] : [{ place, records, sql: open[i] as string, text: place.text }];
       });
       const firsts = await firstOf(session, scan, source, guilty);
-      const types = await scan.typesOf(
-        source,
-        guilty.map(({ place }) => place),
-      );
+      const asked = guilty.map(({ place }) => place);
+      const types = asked.length === 0 ? [] : await scan.typesOf(source, asked);
       const columns = guilty.map(({ place, records }, i): MisfitColumn => {
         return { path: place.path, fileType: types[i] ?? "string", records, samples: [], ...firsts[i] };
       });
@@ -101,6 +102,7 @@ async function firstOf(
   source: SpooledSource,
   asked: readonly { readonly sql: string; readonly text: string }[],
 ): Promise<{ readonly samples: readonly string[]; readonly line?: number }[]> {
+  if (asked.length === 0) return [];
   const answers = asked.flatMap(({ sql, text }, i) => [
     `min(${ROW}) FILTER (WHERE ${sql}) AS "n${i}"`,
     `to_json(arg_min(left(CAST(${text} AS VARCHAR), ${SAMPLE_LENGTH}), ${ROW}, ${SAMPLES}) FILTER (WHERE ${sql})) AS "s${i}"`,
@@ -159,8 +161,14 @@ export interface Treated {
   readonly source: SpooledSource;
   /** SQL of JSON members that say where the row is: `"line":17`. */
   readonly where: string;
-  /** SQL of JSON members that are known of a row beforehand, or null: for the values, for the reasons, and beside them. */
-  readonly notes?: { readonly values: string; readonly reasons: string; readonly row: string };
+  readonly notes?: RowNotes;
+}
+
+/** SQL of JSON members that are known of a row beforehand, or null: for the values, for the reasons, and beside them. */
+export interface RowNotes {
+  readonly values: string;
+  readonly reasons: string;
+  readonly row: string;
 }
 
 /** All rows of one treated source: the schema's columns, then FILE_COLUMN. */
