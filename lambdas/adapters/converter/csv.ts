@@ -367,12 +367,13 @@ export class CsvReader implements FormatReader {
     return groups.filter((group) => group.sources.length > 0);
   }
 
-  /** What is known of a column without reading it: a hint, or the table's type. */
+  /** What is known of a column without reading it: a hint, or the table's type, or that it is text because types are not to be inferred. */
   #given(name: string, known: Schema | undefined): DraftField | undefined {
     const hint = hintOf(this.#context.job, name);
     if (hint !== undefined) return { name, type: hint };
     const field = known && findByName(known.fields, name);
-    return field && draftField(field);
+    if (field !== undefined) return draftField(field);
+    return this.#context.job.inferTypes ? undefined : { name, type: "string" };
   }
 
   async #infer(

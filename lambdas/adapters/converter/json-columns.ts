@@ -14,15 +14,15 @@ export interface JsonColumns {
   readonly strays: readonly StrayKey[];
 }
 
-/** `renaming`: top-level keys can be read under another name (those of records under a path cannot, but for the reserved). */
+/** `infer`: types of columns nobody gave one. `renaming`: top-level keys can be read under another name (those of records under a path cannot, but for the reserved). */
 export function columnsOfShape(
   shape: Shape,
   known: readonly NestedField[],
   hints: Readonly<Record<string, string>>,
-  renaming: boolean,
+  { renaming, infer }: { readonly renaming: boolean; readonly infer: boolean },
 ): JsonColumns {
   const table = known.filter(({ name }) => !LINEAGE_NAMES.has(name));
-  const fields = fieldsOfShape(shape, withHints(table, hints));
+  const fields = fieldsOfShape(shape, withHints(table, hints), { infer });
   const reserved = new Map(
     [...LINEAGE_NAMES].filter((name) => shape.fields?.has(name)).map((name) => [name, `${name}_1`]),
   );

@@ -105,7 +105,7 @@ export class JsonReader implements FormatReader {
     await this.#seeds.clear();
     const rewritten = sources.flatMap((source) => this.#rewrittenOf(source, schema) ?? []);
     const plain = sources.filter((source) => this.#rewrittenOf(source, schema) === undefined);
-    await this.#files.makeExact(plain, this.#keyed(schema));
+    await this.#files.makeExact(plain, this.#keyed(schema), !this.#context.job.inferTypes);
     const selects: string[] = [];
     for (const [format, members] of this.#files.byFormat(plain)) {
       selects.push(await this.#select(format, members, schema));
@@ -238,7 +238,10 @@ export class JsonReader implements FormatReader {
         error,
       );
     }
-    const columns = columnsOfShape(reader.shape, known?.fields ?? [], job.hints, this.#files.path.length === 0);
+    const columns = columnsOfShape(reader.shape, known?.fields ?? [], job.hints, {
+      renaming: this.#files.path.length === 0,
+      infer: job.inferTypes,
+    });
     for (const { path, sources: having, hasColumn } of columns.strays) {
       if (hasColumn) continue;
       const message =
