@@ -2,13 +2,18 @@
 
 import { rm } from "node:fs/promises";
 import { assert } from "../../core/errors.ts";
-import { LINEAGE_FILE_MODIFIED_AT, LINEAGE_FILE_PATH, LINEAGE_INGESTED_AT } from "../../core/iceberg/schema.ts";
+import {
+  LINEAGE_FILE_MODIFIED_AT,
+  LINEAGE_FILE_PATH,
+  LINEAGE_INGESTED_AT,
+  RESCUED_DATA,
+} from "../../core/iceberg/schema.ts";
 import type { NestedField, PartitionSpec, Schema } from "../../core/iceberg/types.ts";
 import type { Session } from "./engine.ts";
 import { FILE_COLUMN, type FormatReader, type ReaderContext, type SpooledSource } from "./format.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { NULL_IN } from "./strict-cast.ts";
-import { listen, tellingRows } from "./tally.ts";
+import { listen, type Tally, tellingRows } from "./tally.ts";
 import { type CopiedFile, type WriteTarget, writeDataFiles } from "./write.ts";
 
 /** Sources that fit in memory as rows are counted on their way; larger ones are read again to count them. */
@@ -21,7 +26,7 @@ export interface Attempt {
   readonly files: readonly CopiedFile[];
   readonly sources: readonly SpooledSource[];
   /** Rows by the path of the source in the work directory. */
-  readonly counts: ReadonlyMap<string, number>;
+  readonly counts: ReadonlyMap<string, Tally>;
 }
 
 export async function attempt(
@@ -40,12 +45,15 @@ export async function attempt(
   const joined = reader.fillsLineage !== true && schema.fields.some(({ name }) => JOINED.has(name));
   const rows = rowsOf(selects, joined ? sources : undefined, schema, job.ingestedAtMs);
   const columns = schema.fields.map(({ name }) => ident(name)).join(", ");
+  const rescued = rescuedOf(context, sources, schema);
   const telling = sources.length > 1 && inputBytes <= TOLD_BYTES_MAX && !hasPath(schema);
   try {
-    const select = telling ? tellingRows(directory, rows, columns, FILE_COLUMN) : `SELECT ${columns} FROM (${rows})`;
+    const select = telling
+      ? tellingRows(directory, rows, columns, FILE_COLUMN, rescued.sql)
+      : `SELECT ${columns} FROM (${rows})`;
     const { result: files, counts: told } = await listen(directory, () => writeDataFiles(target, select));
     const total = files.reduce((sum, { records }) => sum + records, 0);
-    const counts = telling ? told : await countRows(session, `(${rows})`, sources, files, schema, total);
+    const counts = telling ? told : await countRows(session, `(${rows})`, sources, files, rescued, total);
     assert(sumOf(counts.values()) === total, "rows of the sources are the rows of the files");
     return { target, files, sources, counts };
   } catch (error) {
@@ -86,33 +94,55 @@ function columnValue(field: NestedField, lineage: "r" | "s", ingestedAtMs: numbe
   return `CASE WHEN ${column} IS NULL THEN ${refused} ELSE ${column} END`;
 }
 
+/** What counts the rows that have something in `_rescued_data`; most conversions have nothing of the kind. */
+function rescuedOf({ treatments }: ReaderContext, sources: readonly SpooledSource[], schema: Schema): Rescued {
+  const treated = sources.some(({ source }) => treatments.get(source.index)?.rescue === true);
+  const counted = treated && schema.fields.some(({ name }) => name === RESCUED_DATA);
+  return { counted, sql: counted ? `count(${ident(RESCUED_DATA)})` : "0", hasPath: hasPath(schema) };
+}
+
+interface Rescued {
+  readonly counted: boolean;
+  readonly sql: string;
+  readonly hasPath: boolean;
+}
+
 /** Cheapest first: one source has all rows; the lineage column of the files tells; else `from`, the rows themselves, are counted. */
 async function countRows(
   session: Session,
   from: string,
   sources: readonly SpooledSource[],
   files: readonly CopiedFile[],
-  schema: Schema,
+  rescued: Rescued,
   total: number,
-): Promise<Map<string, number>> {
+): Promise<Map<string, Tally>> {
   const [only, ...others] = sources;
   if (only === undefined || total === 0) return new Map();
-  if (others.length === 0) return new Map([[only.path, total]]);
-  const byUri = new Map(sources.map(({ source, path }) => [String(source.uri), path]));
-  if (hasPath(schema) && byUri.size === sources.length) {
-    const paths = files.map(({ path }) => path);
-    const written = tableFunction("read_parquet", paths, { hive_partitioning: "false" });
-    const rows = await session.rows(
-      `SELECT ${ident(LINEAGE_FILE_PATH)} AS uri, count(*) AS n FROM ${written} GROUP BY ALL`,
-    );
-    return new Map(rows.map((row) => [byUri.get(String(row["uri"])) ?? "", Number(row["n"])]));
+  const written = tableFunction(
+    "read_parquet",
+    files.map(({ path }) => path),
+    { hive_partitioning: "false" },
+  );
+  if (others.length === 0) {
+    const rows = rescued.counted ? await session.rows(`SELECT ${rescued.sql} AS rescued FROM ${written}`) : [];
+    return new Map([[only.path, { records: total, rescued: Number(rows[0]?.["rescued"] ?? 0) }]]);
   }
-  const rows = await session.rows(`SELECT ${FILE_COLUMN} AS path, count(*) AS n FROM ${from} GROUP BY ALL`);
-  return new Map(rows.map((row) => [String(row["path"]), Number(row["n"])]));
+  const byUri = new Map(sources.map(({ source, path }) => [String(source.uri), path]));
+  const told = rescued.hasPath && byUri.size === sources.length;
+  const source = told ? ident(LINEAGE_FILE_PATH) : FILE_COLUMN;
+  const rows = await session.rows(
+    `SELECT ${source} AS source, count(*) AS n, ${rescued.sql} AS rescued FROM ${told ? written : from} GROUP BY source`,
+  );
+  return new Map(
+    rows.map((row) => {
+      const name = String(row["source"]);
+      return [told ? (byUri.get(name) ?? "") : name, { records: Number(row["n"]), rescued: Number(row["rescued"]) }];
+    }),
+  );
 }
 
-function sumOf(values: Iterable<number>): number {
+function sumOf(tallies: Iterable<Tally>): number {
   let sum = 0;
-  for (const value of values) sum += value;
+  for (const { records } of tallies) sum += records;
   return sum;
 }

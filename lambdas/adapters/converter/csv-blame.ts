@@ -1,22 +1,11 @@
-// After a failed attempt: which CSV files are to blame, with line and column. One pass over all files finds broken records
-// (DuckDB's rejects table knows their lines), another finds values that do not fit; only then are guilty files read on their own.
+// After a failed attempt: which CSV files have records that DuckDB cannot take apart. One pass over all files finds them (its rejects
+// table knows their lines); only what that cannot tell has files read on their own.
 
-import type { NestedField, PrimitiveType } from "../../core/iceberg/types.ts";
 import type { SourceFailure } from "../../core/ports.ts";
 import type { CsvGroup } from "./csv.ts";
-import type { CsvOptions } from "./csv-header.ts";
 import type { Session } from "./engine.ts";
-import { FILE_COLUMN, failure, requiredIsNull, type SpooledSource } from "./format.ts";
-import { lineOfRecord } from "./lines.ts";
+import { failure, type SpooledSource } from "./format.ts";
 import { literal } from "./sql.ts";
-import { misfits, type TextFormats } from "./strict-cast.ts";
-
-/** A column as it is cast: `text` is its SQL. */
-export interface CastColumn {
-  readonly name: string;
-  readonly text: string;
-  readonly field: NestedField;
-}
 
 type Read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) => string;
 
@@ -30,21 +19,8 @@ const REASONS: Readonly<Record<string, readonly [reason: string, message: string
 
 let rejects = 0;
 
-export async function blameCsv(
-  session: Session,
-  group: CsvGroup,
-  columns: readonly CastColumn[],
-  formats: TextFormats,
-  read: Read,
-  options: CsvOptions,
-): Promise<SourceFailure[]> {
-  const broken = await blameStructure(session, group, read);
-  if (broken.length > 0 || columns.length === 0) return broken;
-  return blameValues(session, group, columns, formats, read, options);
-}
-
 /** Records DuckDB cannot take apart. */
-async function blameStructure(session: Session, group: CsvGroup, read: Read): Promise<SourceFailure[]> {
+export async function blameStructure(session: Session, group: CsvGroup, read: Read): Promise<SourceFailure[]> {
   const id = ++rejects;
   const tables = { rejects_table: literal(`rejects_${id}`), rejects_scan: literal(`scans_${id}`) };
   try {
@@ -82,49 +58,6 @@ async function blameOneByOne(session: Session, group: CsvGroup, read: Read): Pro
         failure(source, "MALFORMED_CSV", "not valid CSV in this dialect; check quote, escape and line ends", place),
       );
     }
-  }
-  return blamed;
-}
-
-/** Values that are not of the table's type. */
-async function blameValues(
-  session: Session,
-  group: CsvGroup,
-  columns: readonly CastColumn[],
-  formats: TextFormats,
-  read: Read,
-  options: CsvOptions,
-): Promise<SourceFailure[]> {
-  const unfit = columns.map(({ text, field }) =>
-    typeof field.type === "string" ? misfits(text, field.type as PrimitiveType, formats) : `${text} IS NOT NULL`,
-  );
-  const required = columns.map(({ text, field }, i) =>
-    field.required ? `(${unfit[i]} OR ${text} IS NULL)` : unfit[i],
-  );
-  const first = `list_position(${`[${required.join(", ")}]`}, true)`;
-  const rows = await session.rows(
-    `SELECT DISTINCT ${FILE_COLUMN} AS path FROM ${read({})} WHERE ${required.join(" OR ")}`,
-  );
-  const guilty = new Set(rows.map((row) => String(row["path"])));
-  const blamed: SourceFailure[] = [];
-  for (const source of group.sources.filter(({ path }) => guilty.has(path))) {
-    // One thread reads in order, so row numbers are those of the file.
-    const [row = {}] = await session.rows(`
-      SELECT n, place, texts[place] IS NULL AS isnull
-      FROM (SELECT row_number() OVER () AS n, ${first} AS place, [${columns.map(({ text }) => text).join(", ")}] AS texts FROM ${read({ parallel: "false" }, source)})
-      WHERE place > 0 ORDER BY n LIMIT 1`);
-    const column = columns[Number(row["place"] ?? 1) - 1] as CastColumn;
-    const record = Number(row["n"] ?? 0);
-    const line = await lineOfRecord(source.path, record + (options.header ? 1 : 0), group.linesBefore, options);
-    if (row["isnull"] === true) {
-      blamed.push(requiredIsNull(source, column.name, line));
-      continue;
-    }
-    const type = typeof column.field.type === "string" ? column.field.type : column.field.type.type;
-    const message = `a value of column ${column.name} does not fit the table's type ${type} (line ${line ?? "unknown"}); correct it or give the column a hint`;
-    blamed.push(
-      failure(source, "TYPE_MISMATCH", message, { ...(line === undefined ? {} : { line }), column: column.name }),
-    );
   }
   return blamed;
 }

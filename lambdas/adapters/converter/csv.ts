@@ -4,25 +4,44 @@
 // booleans, which DuckDB reads as strictly, are read typed, until a quoted empty field turns up, which is null only as text.
 
 import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/iceberg/types.ts";
-import type { Inspection, SourceFailure } from "../../core/ports.ts";
-import { blameCsv } from "./csv-blame.ts";
+import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
+import { blameStructure } from "./csv-blame.ts";
 import { type CsvOptions, columnNames, firstRecord } from "./csv-header.ts";
 import { inferTypes, widenTypes } from "./csv-infer.ts";
-import { FILE_COLUMN, type FormatReader, failure, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
+import { CsvLines, dialectOf } from "./csv-lines.ts";
+import { type MendedCsv, mendCsv, NOTE_PREFIX, type Note } from "./csv-mend.ts";
+import { isMisfit } from "./duckdb-errors.ts";
+import {
+  FILE_COLUMN,
+  type FormatReader,
+  failure,
+  hintOf,
+  NO_VERDICT,
+  type ReaderContext,
+  type SpooledSource,
+  treatmentOf,
+  type Verdict,
+} from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { lookup } from "./lookup.ts";
+import { findMisfits, type Place, ROW, type RowNotes, type Scan, treatedSelect } from "./places.ts";
 import { ident, list, literal, struct, tableFunction } from "./sql.ts";
-import { castText, MISFIT, maybeRounded, type TextFormats } from "./strict-cast.ts";
+import { castText, MISFIT, maybeRounded, misfits, type TextFormats } from "./strict-cast.ts";
 import { draftField, duckType } from "./types.ts";
 
 /** A line (record) may be this long; DuckDB's own limit is 2 MB. */
 const LINE_BYTES_MAX = 16 * 1024 * 1024;
 /** No line of a small file is longer than the file; with buffers of its size 2,000 of them take a quarter less CPU. */
 const LINE_BYTES_MIN = 256 * 1024;
+/** For what is added to a line that is mended. */
+const ROOM_BYTES = 64;
 
 /** Files that can be read in one scan. */
 export interface CsvGroup {
   readonly columns: readonly string[];
   readonly linesBefore: number;
+  /** Their bad rows were taken out: `rows` and nothing else is left, or rows `noted` in one more field. */
+  readonly mended?: "rows" | "noted";
   readonly sources: SpooledSource[];
 }
 
@@ -31,11 +50,16 @@ export class CsvReader implements FormatReader {
   readonly #options: CsvOptions;
   readonly #formats: TextFormats;
   readonly #groups = new Map<string, CsvGroup>();
+  /** Treated sources that have values which do not fit; the others are read like any. */
+  readonly #unfit = new Set<SpooledSource>();
+  readonly #lines: CsvLines;
+  readonly #mended = new Map<SpooledSource, MendedCsv>();
   #typed = true;
 
   constructor(context: ReaderContext, options: CsvOptions) {
     this.#context = context;
     this.#options = options;
+    this.#lines = new CsvLines(context.directory, options);
     this.#formats = {
       ...(options.dateFormat === undefined ? {} : { date: options.dateFormat }),
       ...(options.timestampFormat === undefined ? {} : { timestamp: options.timestampFormat }),
@@ -57,15 +81,28 @@ export class CsvReader implements FormatReader {
     }
     const header = this.#options.header ? record.values : record.values.map((_, index) => `column${index}`);
     const columns = columnNames(header, [...LINEAGE_NAMES]);
-    const key = JSON.stringify([record.linesBefore, columns]);
-    const group = this.#groups.get(key) ?? { columns, linesBefore: record.linesBefore, sources: [] };
+    this.#join(source, { columns, linesBefore: record.linesBefore });
+    return undefined;
+  }
+
+  #join(source: SpooledSource, layout: Omit<CsvGroup, "sources">): void {
+    const key = JSON.stringify([layout.mended, layout.linesBefore, layout.columns]);
+    const group = this.#groups.get(key) ?? { ...layout, sources: [] };
     group.sources.push(source);
     this.#groups.set(key, group);
-    return undefined;
   }
 
   /** Header names say which columns there are; only columns the table does not know, or may have to widen, are read. */
   async inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
+    for (;;) {
+      const mended = this.#mended.size;
+      const inspection = await this.#inspect(sources, known);
+      // What was taken apart meanwhile is read in another way.
+      if (mended === this.#mended.size) return inspection;
+    }
+  }
+
+  async #inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
     const failures: SourceFailure[] = [];
     const fields = new Map<string, DraftField>();
     for (const group of this.#groupsOf(sources)) {
@@ -87,11 +124,19 @@ export class CsvReader implements FormatReader {
   }
 
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
-    return this.#groupsOf(sources).map((group) => {
-      const columns = schema.fields.map((field) => `${this.#column(group, field)} AS ${ident(field.name)}`);
-      const types = group.columns.map((name) => this.#readType(schema, name));
-      return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${this.#read(group, { columns: columnTypes(types) })}`;
-    });
+    const selects: string[] = [];
+    for (const group of this.#groupsOf(sources)) {
+      const places = this.#places(group, schema);
+      const treated = group.sources.filter((source) => this.#treatmentOf(source, schema, places) !== undefined);
+      const plain = group.sources.filter((source) => !treated.includes(source));
+      const homeless = group.sources.some((source) => {
+        return this.#hasNotes(source) && this.#treatmentOf(source, schema, places)?.rescue !== true;
+      });
+      if (homeless) throw new Error(MISFIT);
+      if (plain.length > 0) selects.push(this.#select({ ...group, sources: plain }, schema));
+      for (const source of treated) selects.push(await this.#treatedSelect(group, source, schema, places));
+    }
+    return selects;
   }
 
   fallback(): boolean {
@@ -100,19 +145,217 @@ export class CsvReader implements FormatReader {
     return typed;
   }
 
-  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]> {
-    const blamed: SourceFailure[] = [];
+  async blame(sources: readonly SpooledSource[], schema: Schema, error: unknown): Promise<Verdict> {
+    let verdict = NO_VERDICT;
     for (const group of this.#groupsOf(sources)) {
-      const cast = schema.fields.flatMap((field) => {
-        const index = indexOfColumn(group, field.name);
-        return index < 0 || (field.type === "string" && !field.required)
-          ? []
-          : [{ name: field.name, text: this.#text(index, field), field }];
-      });
-      const read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) => this.#read(group, extra, only);
-      blamed.push(...(await blameCsv(this.#context.session, group, cast, this.#formats, read, this.#options)));
+      const found = await this.#blameGroup(group, schema, isMisfit(error));
+      verdict = {
+        failures: [...verdict.failures, ...found.failures],
+        misfits: [...verdict.misfits, ...found.misfits],
+        again: verdict.again || found.again,
+      };
     }
-    return blamed;
+    return verdict;
+  }
+
+  close(): void {
+    this.#lines.close();
+    for (const { kept } of this.#mended.values()) kept.close();
+  }
+
+  /** `sound`: values are to blame, as far as is known; then records that are broken show when their values are read. */
+  async #blameGroup(group: CsvGroup, schema: Schema, sound: boolean): Promise<Verdict> {
+    const broken = sound ? NO_VERDICT : await this.#blameStructure(group);
+    if (broken.failures.length > 0 || broken.again) return broken;
+    try {
+      return await this.#blameValues(group, schema);
+    } catch (error) {
+      const late = sound ? await this.#blameStructure(group) : NO_VERDICT;
+      if (late.failures.length === 0 && !late.again) throw error;
+      return late;
+    }
+  }
+
+  /** Sources with rows that cannot be read. What the ingestion bears is taken out of them. */
+  async #blameStructure(group: CsvGroup): Promise<Verdict> {
+    const { session, job } = this.#context;
+    const broken = await blameStructure(session, group, (extra, only) => this.#read(group, extra, only));
+    const failures: SourceFailure[] = [];
+    let again = false;
+    for (const failed of broken) {
+      const source = group.sources.find((candidate) => candidate.source.index === failed.index);
+      const bears = job.badRows.onBadRow !== "reject_file" && group.mended === undefined;
+      const outcome = source !== undefined && bears ? await this.#mend(source, group) : failed;
+      if (outcome === undefined) again = true;
+      else failures.push(outcome);
+    }
+    return { failures, misfits: [], again };
+  }
+
+  async #mend(source: SpooledSource, group: CsvGroup): Promise<SourceFailure | undefined> {
+    const policy = this.#context.job.badRows;
+    const outcome = await mendCsv({
+      source,
+      dialect: dialectOf(this.#options, group),
+      columns: group.columns.length,
+      header: this.#options.header,
+      policy,
+      directory: this.#context.directory,
+    });
+    if ("reason" in outcome) return outcome;
+    this.#mended.set(source, outcome);
+    this.#lines.set(source, outcome.lines);
+    for (const { sources } of this.#groups.values())
+      if (sources.includes(source)) sources.splice(sources.indexOf(source), 1);
+    const mended = policy.onBadRow === "rescue" ? "noted" : "rows";
+    this.#join(source, { columns: group.columns, linesBefore: 0, mended });
+    return undefined;
+  }
+
+  mended(source: SpooledSource): MendedCsv | undefined {
+    return this.#mended.get(source);
+  }
+
+  rows(source: SpooledSource): number | undefined {
+    return this.#mended.get(source)?.records;
+  }
+
+  async #blameValues(group: CsvGroup, schema: Schema): Promise<Verdict> {
+    const failures: SourceFailure[] = [];
+    const reported: Misfits[] = [];
+    let again = false;
+    const places = this.#places(group, schema);
+    const scan = async (sources: readonly SpooledSource[], treatment: Treatment | undefined) => {
+      if (sources.length === 0) return [];
+      const found = await findMisfits(
+        this.#context.session,
+        this.#scan({ ...group, sources: [...sources] }, schema, places, treatment),
+      );
+      failures.push(...found.failures);
+      return found.misfits;
+    };
+    const treated = group.sources.filter((source) => this.#treatmentOf(source, schema, places) !== undefined);
+    for (const source of treated) reported.push(...(await scan([source], this.#treatmentOf(source, schema, places))));
+    for (const misfit of await scan(
+      group.sources.filter((source) => !treated.includes(source)),
+      undefined,
+    )) {
+      const source = group.sources.find((candidate) => candidate.source.index === misfit.index);
+      if (source !== undefined && this.#context.treatments.has(misfit.index)) {
+        this.#unfit.add(source);
+        again = true;
+      } else reported.push(misfit);
+    }
+    return { failures, misfits: reported, again };
+  }
+
+  /** Of a source that cannot be read like any other. */
+  #treatmentOf(source: SpooledSource, schema: Schema, places: readonly Place[]): Treatment | undefined {
+    const treatment = treatmentOf(this.#context, source, schema);
+    if (treatment === undefined) return undefined;
+    const unknown = treatment.rescue && (this.#hasNotes(source) || places.some(({ type }) => type === undefined));
+    return unknown || this.#unfit.has(source) ? treatment : undefined;
+  }
+
+  /** Some of the source's rows are bad, and are to be rescued. */
+  #hasNotes(source: SpooledSource): boolean {
+    const bad = this.#mended.get(source)?.bad ?? 0;
+    return bad > 0 && this.#context.job.badRows.onBadRow === "rescue";
+  }
+
+  #scan(group: CsvGroup, schema: Schema, places: readonly Place[], treatment: Treatment | undefined): Scan {
+    const { session } = this.#context;
+    const required = schema.fields.filter((field) => field.required && !LINEAGE_NAMES.has(field.name));
+    return {
+      sources: group.sources,
+      treatment,
+      places,
+      required: required.map((field) => {
+        const index = indexOfColumn(group, field.name);
+        return { name: field.name, isNull: index < 0 ? "true" : `${this.#text(index, field)} IS NULL` };
+      }),
+      own: (column) => ownText(group, column),
+      from: this.#read(group),
+      numbered: (source) => this.#numbered(group, source),
+      lineOf: async (source, row) => (await this.#lines.of(source, group)).lineOf(row),
+      badRows: group.mended === "noted" && treatment?.rescue !== true ? `${noteOf(group)} IS NOT NULL` : "false",
+      typesOf: (source, asked) =>
+        inferTypes(
+          session,
+          this.#read(group, {}, source),
+          asked.map(({ text }) => text),
+          this.#formats,
+        ),
+    };
+  }
+
+  /** Values that may not fit: of columns with a type, and of columns that the table does not know. */
+  #places(group: CsvGroup, schema: Schema): Place[] {
+    const known = new Set<number>();
+    const places = schema.fields.flatMap((field): Place[] => {
+      const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
+      known.add(index);
+      if (index < 0 || field.type === "string") return [];
+      const text = this.#text(index, field);
+      const unfit = typeof field.type === "string" ? misfits(text, field.type, this.#formats) : `(${text} IS NOT NULL)`;
+      return [{ path: field.name, type: field.type, unfit, text, json: `to_json(${text})` }];
+    });
+    const unknown = group.columns.flatMap((path, index): Place[] => {
+      if (known.has(index)) return [];
+      const text = `c${index}`;
+      return [{ path, type: undefined, unfit: `(${text} IS NOT NULL)`, text, json: `to_json(${text})` }];
+    });
+    return [...places, ...unknown];
+  }
+
+  #select(group: CsvGroup, schema: Schema): string {
+    const columns = schema.fields.map((field) => `${this.#column(group, field)} AS ${ident(field.name)}`);
+    const types = fieldsIn(group).map((name) => this.#readType(schema, name));
+    return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${this.#read(group, { columns: columnTypes(types) })}`;
+  }
+
+  async #treatedSelect(
+    group: CsvGroup,
+    source: SpooledSource,
+    schema: Schema,
+    places: readonly Place[],
+  ): Promise<string> {
+    const token = await this.#lines.tell(source, group);
+    return treatedSelect({
+      schema,
+      places,
+      treatment: this.#treatmentOf(source, schema, places) as Treatment,
+      own: (column) => ownText(group, column),
+      column: (field, unfit) => {
+        const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
+        const none = `CAST(NULL AS ${duckType(field.type)})`;
+        if (index < 0 || (typeof field.type !== "string" && unfit(field.name) !== undefined)) return none;
+        const cast = castText(this.#text(index, field), field.type as PrimitiveType, this.#formats);
+        const flag = unfit(field.name);
+        return flag === undefined ? cast : `CASE WHEN ${flag} THEN NULL ELSE ${cast} END`;
+      },
+      from: this.#numbered(group, source),
+      source,
+      where: `'"line":' || ${lookup(token, ROW)}`,
+      ...(this.#hasNotes(source) ? { notes: this.#notes(group, source) } : {}),
+    });
+  }
+
+  #notes(group: CsvGroup, source: SpooledSource): RowNotes {
+    const number = `CAST(substr(${noteOf(group)}, ${NOTE_PREFIX.length + 1}) AS BIGINT)`;
+    const kept = this.#mended.get(source)?.kept;
+    const member = (name: keyof Note) => {
+      const token = this.#lines.answer(`${name}-${source.source.index}`, (asked) => {
+        return (kept?.at(asked) as Note | undefined)?.[name] ?? null;
+      });
+      return lookup(token, number);
+    };
+    return { row: member("row"), values: member("values"), reasons: member("reasons") };
+  }
+
+  /** One thread reads in order, so row numbers are those of the file. */
+  #numbered(group: CsvGroup, source: SpooledSource): string {
+    return `(SELECT *, row_number() OVER () AS ${ROW} FROM ${this.#read(group, { parallel: "false" }, source)})`;
   }
 
   #groupsOf(sources: readonly SpooledSource[]): CsvGroup[] {
@@ -124,12 +367,13 @@ export class CsvReader implements FormatReader {
     return groups.filter((group) => group.sources.length > 0);
   }
 
-  /** What is known of a column without reading it: a hint, or the table's type. */
+  /** What is known of a column without reading it: a hint, or the table's type, or that it is text because types are not to be inferred. */
   #given(name: string, known: Schema | undefined): DraftField | undefined {
     const hint = hintOf(this.#context.job, name);
     if (hint !== undefined) return { name, type: hint };
     const field = known && findByName(known.fields, name);
-    return field && draftField(field);
+    if (field !== undefined) return draftField(field);
+    return this.#context.job.inferTypes ? undefined : { name, type: "string" };
   }
 
   async #infer(
@@ -154,16 +398,8 @@ export class CsvReader implements FormatReader {
           ...narrow.map(({ name }, i) => [name, widened[i] as PrimitiveType] as const),
         ]);
       } catch (error) {
-        const read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) =>
-          this.#read({ ...group, sources }, extra, only);
-        const blamed = await blameCsv(
-          this.#context.session,
-          { ...group, sources },
-          [],
-          this.#formats,
-          read,
-          this.#options,
-        );
+        const { failures: blamed, again } = await this.#blameStructure({ ...group, sources });
+        if (again) return undefined;
         if (blamed.length === 0) throw error;
         failures.push(...blamed);
         const bad = new Set(blamed.map(({ index }) => index));
@@ -178,7 +414,7 @@ export class CsvReader implements FormatReader {
   }
 
   #column(group: CsvGroup, field: NestedField): string {
-    const index = indexOfColumn(group, field.name);
+    const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
     if (index < 0) return `CAST(NULL AS ${duckType(field.type)})`;
     if (this.#typed && field.type === "boolean") return `c${index}`;
     // From 2^53 on it may be a whole number rounded, or one too large: as text that can be told.
@@ -197,11 +433,11 @@ export class CsvReader implements FormatReader {
 
   #read(group: CsvGroup, extra: Readonly<Record<string, string>> = {}, only?: SpooledSource): string {
     const largest = Math.max(...(only ? [only] : group.sources).map(({ sizeBytes }) => sizeBytes));
-    const lineBytesMax = Math.min(LINE_BYTES_MAX, Math.max(LINE_BYTES_MIN, largest + 1));
+    const lineBytesMax = Math.min(LINE_BYTES_MAX, Math.max(LINE_BYTES_MIN, largest + ROOM_BYTES));
     const { delimiter, quote, comment, nullValues, header, type } = this.#options;
     return tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
       auto_detect: "false",
-      header: String(header),
+      header: String(header && group.mended === undefined),
       skip: String(group.linesBefore),
       delim: literal(delimiter === "" ? (type === "tsv" ? "\t" : ",") : delimiter),
       quote: literal(quote),
@@ -209,7 +445,7 @@ export class CsvReader implements FormatReader {
       comment: comment === undefined ? undefined : literal(comment),
       nullstr: list(["", ...nullValues].map(literal)),
       allow_quoted_nulls: "false",
-      columns: columnTypes(group.columns.map(() => "VARCHAR")),
+      columns: columnTypes(fieldsIn(group).map(() => "VARCHAR")),
       filename: literal(FILE_COLUMN),
       max_line_size: String(lineBytesMax),
       buffer_size: String(2 * lineBytesMax),
@@ -227,6 +463,20 @@ function indexOfColumn(group: CsvGroup, name: string): number {
   if (exact >= 0) return exact;
   const lower = name.toLowerCase();
   return group.columns.findIndex((column) => column.toLowerCase() === lower);
+}
+
+/** Columns as they are read. */
+function fieldsIn({ columns, mended }: CsvGroup): readonly string[] {
+  return mended === "noted" ? [...columns, ""] : columns;
+}
+
+function noteOf({ columns }: CsvGroup): string {
+  return `c${columns.length}`;
+}
+
+function ownText(group: CsvGroup, column: string): string {
+  const index = indexOfColumn(group, column);
+  return index < 0 ? "CAST(NULL AS VARCHAR)" : `c${index}`;
 }
 
 function findByName(fields: readonly NestedField[], name: string): NestedField | undefined {

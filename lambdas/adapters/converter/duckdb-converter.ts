@@ -2,8 +2,9 @@
 // Invariant: every source added ends either in `loaded`, with all its rows in the files, or in `failures`, with none.
 
 import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { MoraineError } from "../../core/errors.ts";
+import { assert, MoraineError } from "../../core/errors.ts";
 import { UNPARTITIONED } from "../../core/iceberg/partition.ts";
 import { sameSchema } from "../../core/iceberg/schema.ts";
 import type { PartitionSpec, Schema } from "../../core/iceberg/types.ts";
@@ -14,21 +15,24 @@ import type {
   ConvertedFile,
   Converter,
   Inspection,
+  LoadedSource,
   Source,
   SourceFailure,
   SourceShape,
   Treatment,
 } from "../../core/ports.ts";
 import { type Attempt, attempt } from "./attempt.ts";
+import type { KeptRows } from "./bad-rows.ts";
 import { CsvReader } from "./csv.ts";
 import { writeEqualityDeletes } from "./deletes.ts";
 import { isMisfit } from "./duckdb-errors.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { FormatReader, ReaderContext, SpooledSource } from "./format.ts";
-import { isolate } from "./isolate.ts";
+import { isolate, Miscounted } from "./isolate.ts";
 import { JsonReader } from "./json.ts";
 import { SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json-seed.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { registerLookup } from "./lookup.ts";
 import { ObjectReader } from "./objects.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
@@ -50,6 +54,7 @@ export class DuckDbConverter implements Converter {
     this.#engine = new Engine(this.#options, (connection) => {
       registerTransform(connection);
       registerTally(connection);
+      registerLookup(connection);
     });
     this.#slots = new Slots(`${this.#options.workDir}/slots`);
   }
@@ -70,14 +75,15 @@ class DuckDbConversion implements Conversion {
   readonly #disk: DiskBudget;
   readonly #sources: SpooledSource[] = [];
   readonly #failed = new Set<number>();
+  readonly #treatments = new Map<number, Treatment>();
   #attempts = 0;
   /** What `inspect` has converted already. */
   #ready: { readonly schema: Schema; readonly spec: PartitionSpec; readonly attempt: Attempt } | undefined;
 
-  constructor(context: ReaderContext, slots: Slots, diskBytesMax: number) {
-    this.#context = context;
+  constructor(context: Omit<ReaderContext, "treatments">, slots: Slots, diskBytesMax: number) {
+    this.#context = { ...context, treatments: this.#treatments };
     this.#slots = slots;
-    this.#reader = readerOf(context);
+    this.#reader = readerOf(this.#context);
     this.#disk = new DiskBudget(diskBytesMax);
   }
 
@@ -134,7 +140,8 @@ class DuckDbConversion implements Conversion {
   }
 
   treat(index: number, treatment: Treatment): void {
-    throw new MoraineError("Invalid", "treatments are not built yet", { index, rescue: treatment.rescue });
+    this.#treatments.set(index, treatment);
+    this.#ready = undefined;
   }
 
   async convert(schema: Schema, spec: PartitionSpec): Promise<ConversionResult> {
@@ -142,12 +149,12 @@ class DuckDbConversion implements Conversion {
     if (ahead !== undefined && sameSchema(ahead.schema, schema) && sameSpec(ahead.spec, spec)) {
       return this.#result(ahead.attempt, []);
     }
-    const { outcome, failures } = await isolate(this.#reader, this.#good(), schema, {
+    const { outcome, failures, misfits } = await isolate(this.#reader, this.#good(), schema, {
       attempt: (sources) => this.#attempt(sources, schema, spec),
       discard: ({ target }) => rm(target.directory, { recursive: true, force: true }),
     });
     for (const { index } of failures) this.#failed.add(index);
-    return this.#result(outcome, failures);
+    return outcome === undefined ? { files: [], loaded: [], failures, misfits } : this.#result(outcome, failures);
   }
 
   async writeDeletes(schema: Schema, fieldId: number, values: readonly string[]): Promise<ConvertedFile> {
@@ -161,6 +168,7 @@ class DuckDbConversion implements Conversion {
   }
 
   async close(): Promise<void> {
+    this.#reader.close?.();
     this.#context.session.close();
     await rm(this.#context.directory, { recursive: true, force: true });
     this.#slots.giveBack(this.#taken.splice(0));
@@ -189,38 +197,64 @@ class DuckDbConversion implements Conversion {
     }
   }
 
-  #attempt(sources: readonly SpooledSource[], schema: Schema, spec: PartitionSpec): Promise<Attempt> {
-    return attempt(
-      this.#context,
-      this.#reader,
-      sources,
-      schema,
-      spec,
-      `${this.#context.directory}/out-${++this.#attempts}`,
-    );
+  /** Rows are counted where they are written; where a source was taken apart before, they were counted there too. */
+  async #attempt(sources: readonly SpooledSource[], schema: Schema, spec: PartitionSpec): Promise<Attempt> {
+    const directory = `${this.#context.directory}/out-${++this.#attempts}`;
+    const outcome = await attempt(this.#context, this.#reader, sources, schema, spec, directory);
+    const miscounted = sources.filter((source) => {
+      const rows = this.#reader.rows?.(source);
+      return rows !== undefined && rows !== (outcome.counts.get(source.path)?.records ?? 0);
+    });
+    if (miscounted.length === 0) return outcome;
+    await rm(directory, { recursive: true, force: true });
+    throw new Miscounted(miscounted);
   }
 
-  async #result(
-    { target, files, counts, sources }: Attempt,
-    failures: readonly SourceFailure[],
-  ): Promise<ConversionResult> {
+  async #result(outcome: Attempt, failures: readonly SourceFailure[]): Promise<ConversionResult> {
+    const loaded = outcome.sources.map((source) => this.#loadedSource(source, outcome));
+    const quarantine = this.#quarantine(outcome.sources);
+    assert(
+      loaded.reduce((sum, { quarantined }) => sum + quarantined, 0) === (quarantine?.rows ?? 0),
+      "rows are quarantined as often as their sources say",
+    );
     return {
-      files: await describeFiles(target, files),
-      loaded: sources.map(({ source, bytesRead, path }) => ({
-        index: source.index,
-        records: counts.get(path) ?? 0,
-        rescued: 0,
-        quarantined: 0,
-        bytesRead,
-      })),
+      files: await describeFiles(outcome.target, outcome.files),
+      loaded,
       failures,
       misfits: [],
+      ...(quarantine === undefined ? {} : { quarantine }),
     };
+  }
+
+  /** Every row that was seen is in the data files or in the quarantine. */
+  #loadedSource(source: SpooledSource, { counts }: Attempt): LoadedSource {
+    const { records, rescued } = counts.get(source.path) ?? { records: 0, rescued: 0 };
+    const mended = this.#reader.mended?.(source);
+    const quarantined = this.#isQuarantining() ? (mended?.bad ?? 0) : 0;
+    assert(records + quarantined === (mended?.seen ?? records), "rows seen are rows loaded and rows quarantined");
+    assert(rescued <= records, "rescued rows are some of those loaded");
+    return { index: source.source.index, records, rescued, quarantined, bytesRead: source.bytesRead };
+  }
+
+  #quarantine(sources: readonly SpooledSource[]): ConversionResult["quarantine"] {
+    if (!this.#isQuarantining()) return undefined;
+    const kept = sources.flatMap((source) => this.#reader.mended?.(source)?.kept ?? []).filter(({ rows }) => rows > 0);
+    if (kept.length === 0) return undefined;
+    const sizeBytes = kept.reduce((sum, rows) => sum + rows.sizeBytes, 0);
+    return { rows: kept.reduce((sum, { rows }) => sum + rows, 0), body: { sizeBytes, open: () => joined(kept) } };
+  }
+
+  #isQuarantining(): boolean {
+    return this.#context.job.badRows.onBadRow === "quarantine";
   }
 
   #good(): SpooledSource[] {
     return this.#sources.filter(({ source }) => !this.#failed.has(source.index));
   }
+}
+
+async function* joined(kept: readonly KeptRows[]): AsyncGenerator<Uint8Array> {
+  for (const { path } of kept) yield* createReadStream(path) as AsyncIterable<Uint8Array>;
 }
 
 function sameSpec(a: PartitionSpec, b: PartitionSpec): boolean {

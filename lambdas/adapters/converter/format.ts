@@ -1,9 +1,10 @@
 // What the conversion asks of a format: how sources become rows of a schema, what they hold, and which of them are to blame.
 // One reader per format; the reader of a conversion is made once and keeps what it learned about the sources.
 
-import { parseType } from "../../core/iceberg/schema.ts";
+import { parseType, RESCUED_DATA } from "../../core/iceberg/schema.ts";
 import type { PrimitiveType, Schema } from "../../core/iceberg/types.ts";
-import type { ConversionJob, Inspection, Source, SourceFailure } from "../../core/ports.ts";
+import type { ConversionJob, Inspection, Misfits, Source, SourceFailure, Treatment } from "../../core/ports.ts";
+import type { Mended } from "./bad-rows.ts";
 import type { Session } from "./engine.ts";
 import type { Spooled } from "./spool.ts";
 
@@ -18,7 +19,30 @@ export interface ReaderContext {
   readonly job: ConversionJob;
   /** The conversion's own directory, for files a reader makes. */
   readonly directory: string;
+  /** By the index of the source; it grows while the conversion goes on. */
+  readonly treatments: ReadonlyMap<number, Treatment>;
 }
+
+/** As the caller said, as far as the schema has a column for what is rescued. */
+export function treatmentOf(
+  { treatments }: ReaderContext,
+  { source }: SpooledSource,
+  schema: Schema,
+): Treatment | undefined {
+  const treatment = treatments.get(source.index);
+  if (treatment?.rescue !== true || schema.fields.some(({ name }) => name === RESCUED_DATA)) return treatment;
+  return { ...treatment, rescue: false };
+}
+
+/** Who is to blame for an error. */
+export interface Verdict {
+  readonly failures: readonly SourceFailure[];
+  readonly misfits: readonly Misfits[];
+  /** Something was learned or mended that the next attempt goes by. */
+  readonly again: boolean;
+}
+
+export const NO_VERDICT: Verdict = { failures: [], misfits: [], again: false };
 
 /** Name of the column that says which file a row came from. */
 export const FILE_COLUMN = "__moraine_file";
@@ -40,7 +64,13 @@ export interface FormatReader {
    */
   fallback?(looked: boolean): boolean;
   /** After an error: the sources that are to blame, as far as can be told. */
-  blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]>;
+  blame(sources: readonly SpooledSource[], schema: Schema, error: unknown): Promise<Verdict>;
+  /** Of a source whose bad rows were taken out of it. */
+  mended?(source: SpooledSource): Mended | undefined;
+  /** Rows for the data files, where the source was gone over before it is converted. */
+  rows?(source: SpooledSource): number | undefined;
+  /** Lets go of what outlives the conversion's directory. */
+  close?(): void;
 }
 
 /** The hint for a column: names match without regard to case. (Not `hints[name]`: a header may say `constructor`.) */

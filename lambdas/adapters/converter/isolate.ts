@@ -3,7 +3,7 @@
 
 import { MoraineError } from "../../core/errors.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
-import type { SourceFailure } from "../../core/ports.ts";
+import type { Misfits, SourceFailure } from "../../core/ports.ts";
 import {
   isDiskFull,
   isOurs,
@@ -13,7 +13,17 @@ import {
   nullColumn,
   tooLargeForMemory,
 } from "./duckdb-errors.ts";
-import { type FormatReader, failure, requiredIsNull, type SpooledSource } from "./format.ts";
+import { type FormatReader, failure, NO_VERDICT, requiredIsNull, type SpooledSource, type Verdict } from "./format.ts";
+
+/** An attempt came to another number of rows than its sources have: of these, without a doubt. */
+export class Miscounted extends Error {
+  readonly sources: readonly SpooledSource[];
+
+  constructor(sources: readonly SpooledSource[]) {
+    super("rows do not add up");
+    this.sources = sources;
+  }
+}
 
 export interface Trial<T> {
   attempt(sources: readonly SpooledSource[]): Promise<T>;
@@ -21,23 +31,33 @@ export interface Trial<T> {
   discard(outcome: T): Promise<void>;
 }
 
+/** `outcome` is undefined if and only if there are misfits: nobody is converted before it is known what becomes of them. */
+export interface Isolated<T> {
+  readonly outcome: T | undefined;
+  readonly failures: readonly SourceFailure[];
+  readonly misfits: readonly Misfits[];
+}
+
 export async function isolate<T>(
   reader: FormatReader,
   sources: readonly SpooledSource[],
   schema: Schema,
   trial: Trial<T>,
-): Promise<{ readonly outcome: T; readonly failures: readonly SourceFailure[] }> {
+): Promise<Isolated<T>> {
   const failures: SourceFailure[] = [];
   let good = sources;
   let poisoned = false;
   for (;;) {
     try {
-      return { outcome: await trial.attempt(good), failures };
+      return { outcome: await trial.attempt(good), failures, misfits: [] };
     } catch (error) {
       refuseSystemError(error);
-      const own = await reader.blame(good, schema);
-      if (own.length === 0 && reader.fallback?.(true) === true) continue;
-      const blamed = own.length > 0 ? own : await tryEach(good, trial);
+      const own = error instanceof Miscounted ? miscounted(error) : await reader.blame(good, schema, error);
+      if (own.misfits.length > 0) {
+        return { outcome: undefined, failures: [...failures, ...own.failures], misfits: own.misfits };
+      }
+      if (own.failures.length === 0 && (own.again || reader.fallback?.(true) === true)) continue;
+      const blamed = own.failures.length > 0 ? own.failures : await tryEach(good, trial);
       if (blamed.length === 0 && isPoisoned(error) && !poisoned) {
         // Another conversion broke the instance both used.
         poisoned = true;
@@ -90,6 +110,11 @@ function aloneFailure(source: SpooledSource, error: unknown): SourceFailure {
   }
   const message = "a value does not fit the table's schema; correct it or give its column a hint";
   return failure(source, "TYPE_MISMATCH", message);
+}
+
+function miscounted({ sources }: Miscounted): Verdict {
+  const message = "its rows are split in two ways that do not agree; correct quotes and line ends";
+  return { ...NO_VERDICT, failures: sources.map((source) => failure(source, "MALFORMED_ROWS", message)) };
 }
 
 /** No file is to blame for a full disk. */

@@ -4,25 +4,25 @@
 import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, NestedField, Type } from "../../core/iceberg/types.ts";
 import type { Shape } from "./json-shape.ts";
-import { fieldsOfShape, strayKeys } from "./json-types.ts";
+import { fieldsOfShape, type StrayKey, strayKeys } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 
 export interface JsonColumns {
   readonly fields: readonly DraftField[];
   /** Source key to column name, where they differ. */
   readonly renamed: ReadonlyMap<string, string>;
-  readonly strays: readonly { readonly path: string; readonly sources: readonly number[] }[];
+  readonly strays: readonly StrayKey[];
 }
 
-/** `renaming`: top-level keys can be read under another name (those of records under a path cannot, but for the reserved). */
+/** `infer`: types of columns nobody gave one. `renaming`: top-level keys can be read under another name (those of records under a path cannot, but for the reserved). */
 export function columnsOfShape(
   shape: Shape,
   known: readonly NestedField[],
   hints: Readonly<Record<string, string>>,
-  renaming: boolean,
+  { renaming, infer }: { readonly renaming: boolean; readonly infer: boolean },
 ): JsonColumns {
   const table = known.filter(({ name }) => !LINEAGE_NAMES.has(name));
-  const fields = fieldsOfShape(shape, withHints(table, hints));
+  const fields = fieldsOfShape(shape, withHints(table, hints), { infer });
   const reserved = new Map(
     [...LINEAGE_NAMES].filter((name) => shape.fields?.has(name)).map((name) => [name, `${name}_1`]),
   );

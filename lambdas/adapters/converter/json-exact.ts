@@ -16,19 +16,22 @@ const LOSSY = /^-?(?=[0-9.]*[.eE])(?:[0-9]\.?){16}/;
 /** A place in the records under which there are decimals. */
 export type Place = "decimal" | { readonly element: Place } | { readonly keys: ReadonlyMap<string, Place> };
 
-export function decimalPlaces(fields: readonly NestedField[]): Place | undefined {
+/** `texts`: numbers in columns of text are kept as well. */
+export function decimalPlaces(fields: readonly NestedField[], texts = false): Place | undefined {
   const keys = new Map<string, Place>();
   for (const { name, type } of fields) {
-    const place = placeOf(type);
+    const place = placeOf(type, texts);
     if (place !== undefined) keys.set(name, place);
   }
   return keys.size === 0 ? undefined : { keys };
 }
 
-function placeOf(type: Type): Place | undefined {
-  if (typeof type === "string") return decimalOf(type) === undefined ? undefined : "decimal";
-  if (type.type === "struct") return decimalPlaces(type.fields);
-  const element = type.type === "list" ? placeOf(type.element) : undefined;
+function placeOf(type: Type, texts: boolean): Place | undefined {
+  if (typeof type === "string") {
+    return decimalOf(type) !== undefined || (texts && type === "string") ? "decimal" : undefined;
+  }
+  if (type.type === "struct") return decimalPlaces(type.fields, texts);
+  const element = type.type === "list" ? placeOf(type.element, texts) : undefined;
   return element && { element };
 }
 

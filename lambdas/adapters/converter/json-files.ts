@@ -33,6 +33,15 @@ export class JsonFiles {
     return sources.filter((source) => this.#formats.has(source));
   }
 
+  /** One record a line, and so places are lines. */
+  isLines(source: SpooledSource): boolean {
+    return this.path.length === 0 && this.#formats.get(source) === "newline_delimited";
+  }
+
+  lineSource(index: number): SpooledSource | undefined {
+    return [...this.#formats.keys()].find((source) => source.source.index === index && this.isLines(source));
+  }
+
   byFormat(sources: readonly SpooledSource[]): Map<JsonFormat, SpooledSource[]> {
     const groups = new Map<JsonFormat, SpooledSource[]>();
     for (const source of sources) {
@@ -102,10 +111,10 @@ export class JsonFiles {
     return levels;
   }
 
-  /** Makes the decimals of these columns exact, in the files that may hold numbers a double would cut. */
-  async makeExact(sources: readonly SpooledSource[], fields: readonly NestedField[]): Promise<void> {
+  /** Makes the decimals of these columns (`texts`: and numbers in text) exact, in the files that may hold numbers a double would cut. */
+  async makeExact(sources: readonly SpooledSource[], fields: readonly NestedField[], texts: boolean): Promise<void> {
     const open = sources.filter((source) => !this.#sizes.has(source));
-    const record = decimalPlaces(fields);
+    const record = decimalPlaces(fields, texts);
     if (record === undefined || open.length === 0) return;
     const root = this.path.reduceRight<Place>(
       (inner, key) => ({ keys: new Map([[key, inner]]) }),

@@ -17,19 +17,18 @@ export const SEED_OPTIONS = { maximum_sample_files: "1", sample_size: "1", map_i
 export class SeedBed {
   readonly #directory: string;
   #files = 0;
-  #planted: SpooledSource | undefined;
+  #planted: SpooledSource[] = [];
 
   constructor(directory: string) {
     this.#directory = directory;
   }
 
-  /** Puts the seed where DuckDB meets it first, and returns the paths to read. */
+  /** Puts the seed where DuckDB meets it first, and returns the paths to read. Seeds of one statement stand beside each other. */
   async plant(format: JsonFormat, sources: readonly SpooledSource[], seed: string): Promise<string[]> {
-    await this.clear();
     const roomy = format === "newline_delimited" ? sources.find(({ roomBytes }) => roomBytes > 0) : undefined;
     if (roomy !== undefined && Buffer.byteLength(seed) < roomy.roomBytes) {
       await fillRoom(roomy, seed);
-      this.#planted = roomy;
+      this.#planted.push(roomy);
       return [roomy.path, ...sources.filter((source) => source !== roomy).map(({ path }) => path)];
     }
     const path = `${this.#directory}/seed-${++this.#files}.json`;
@@ -38,8 +37,7 @@ export class SeedBed {
   }
 
   async clear(): Promise<void> {
-    if (this.#planted !== undefined) await fillRoom(this.#planted, "");
-    this.#planted = undefined;
+    for (const source of this.#planted.splice(0)) await fillRoom(source, "");
   }
 }
 

@@ -270,7 +270,7 @@ function longNumber(shape: Shape, text: string): void {
   if (shape.huge || BigInt(Number(text)) !== value) shape.rounds = true;
 }
 
-function textBits(text: string): number {
+export function textBits(text: string): number {
   const code = text.charCodeAt(0);
   if ((code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b) return numberBits(text) || timeBits(text);
   return /^(?:true|false)$/i.test(text) ? TEXT.bool : 0;

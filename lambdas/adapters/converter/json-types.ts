@@ -13,19 +13,26 @@ import { draftOf } from "./types.ts";
 const KEYS_MAX = 32;
 const KEY_PRESENCE_MIN = 0.1;
 
+export interface TypeOptions {
+  /** Inside a list. */
+  readonly inList?: boolean;
+  /** false: what nobody gave a type to is text. */
+  readonly infer?: boolean;
+}
+
 /** Undefined: nothing but nulls. `known`: the table's type of this place, or a hint. */
-export function typeOfShape(shape: Shape, known?: Type | undefined, inList = false): DraftType | undefined {
+export function typeOfShape(shape: Shape, known?: Type | undefined, options: TypeOptions = {}): DraftType | undefined {
   if (known !== undefined && fits(shape, known)) return draftOf(known);
   const promoted = known === "int" ? "long" : known === "float" ? "double" : undefined;
   if (promoted !== undefined && fits(shape, promoted)) return promoted;
   const scalars = Number(shape.bools) + Number(isNumeric(shape)) + Number(shape.strings);
   const kinds = scalars + Number(shape.lists) + Number(shape.objects > 0);
   if (kinds === 0) return undefined;
-  if (kinds > 1) return "string";
-  if (shape.objects > 0) return structOf(shape, known, inList);
-  if (shape.lists) return listOf(shape, known);
+  if (kinds > 1 || (known === undefined && options.infer === false)) return "string";
+  if (shape.objects > 0) return structOf(shape, known, options);
+  if (shape.lists) return listOf(shape, known, options);
   if (shape.bools) return "boolean";
-  return shape.strings ? textOf(shape, inList) : numberOf(shape);
+  return shape.strings ? textOf(shape, options.inList === true) : numberOf(shape);
 }
 
 function isNumeric(shape: Shape): boolean {
@@ -52,16 +59,16 @@ function textOf(shape: Shape, inList: boolean): PrimitiveType {
   }
 }
 
-function listOf(shape: Shape, known: Type | undefined): DraftType {
+function listOf(shape: Shape, known: Type | undefined, options: TypeOptions): DraftType {
   const inner = typeof known === "object" && known.type === "list" ? known.element : undefined;
-  const element = shape.element && typeOfShape(shape.element, inner, true);
+  const element = shape.element && typeOfShape(shape.element, inner, { ...options, inList: true });
   return { type: "list", element: element ?? "string" };
 }
 
-function structOf(shape: Shape, known: Type | undefined, inList: boolean): DraftType {
+function structOf(shape: Shape, known: Type | undefined, options: TypeOptions): DraftType {
   const knownFields = typeof known === "object" && known.type === "struct" ? known.fields : [];
   if (knownFields.length === 0 && (keysAreData(shape) || keysCollide(shape))) return "string";
-  const fields = fieldsOfShape(shape, knownFields, inList);
+  const fields = fieldsOfShape(shape, knownFields, options);
   return fields.length === 0 ? "string" : { type: "struct", fields };
 }
 
@@ -85,35 +92,41 @@ function isNoName(name: string): boolean {
 }
 
 /** Fields in order of first sight; those that were only null are left out. A key that differs only by case takes the name that was there. */
-export function fieldsOfShape(shape: Shape, known: readonly NestedField[], inList = false): DraftField[] {
+export function fieldsOfShape(shape: Shape, known: readonly NestedField[], options: TypeOptions = {}): DraftField[] {
   const byName = new Map(known.map((field) => [field.name.toLowerCase(), field]));
   const fields = new Map<string, DraftField>();
   for (const [name, field] of shape.fields ?? []) {
     const key = name.toLowerCase();
     const own = byName.get(key);
-    const type = fields.has(key) || isNoName(name) ? undefined : typeOfShape(field.shape, own?.type, inList);
+    const type = fields.has(key) || isNoName(name) ? undefined : typeOfShape(field.shape, own?.type, options);
     if (type !== undefined) fields.set(key, { name: own?.name ?? name, type });
   }
   return [...fields.values()];
 }
 
+export interface StrayKey {
+  readonly path: string;
+  readonly sources: readonly number[];
+  /** A column that it is a misfit of: the one around it, or at the top the one that differs by case. */
+  readonly hasColumn: boolean;
+}
+
 /** Keys that have values and no column of exactly their name: they differ from one by case, or are empty. */
-export function strayKeys(
-  shape: Shape,
-  fields: readonly DraftField[],
-  prefix = "",
-): { readonly path: string; readonly sources: readonly number[] }[] {
+export function strayKeys(shape: Shape, fields: readonly DraftField[], prefix = ""): StrayKey[] {
+  const names = new Set(fields.map(({ name }) => name.toLowerCase()));
   const types = new Map(fields.map(({ name, type }) => [name, type]));
   return [...(shape.fields ?? [])].flatMap(([name, field]) => {
     const path = prefix + name;
     if (isNull(field.shape)) return [];
     const type = types.get(name);
-    if (type === undefined) return [{ path, sources: field.sources }];
+    if (type === undefined) {
+      return [{ path, sources: field.sources, hasColumn: prefix !== "" || names.has(name.toLowerCase()) }];
+    }
     return strayInside(field.shape, type, path);
   });
 }
 
-function strayInside(shape: Shape, type: DraftType, path: string): ReturnType<typeof strayKeys> {
+function strayInside(shape: Shape, type: DraftType, path: string): StrayKey[] {
   if (typeof type === "string" || type.type === "map") return [];
   if (type.type === "struct") return strayKeys(shape, type.fields, `${path}.`);
   return shape.element === undefined ? [] : strayInside(shape.element, type.element, `${path}.element`);

@@ -3,13 +3,27 @@
 // nobody has seen is an error and never dropped.
 
 import { MoraineError } from "../../core/errors.ts";
+import { RESCUED_DATA, sameSchema } from "../../core/iceberg/schema.ts";
 import type { NestedField, Schema } from "../../core/iceberg/types.ts";
-import type { Inspection, SourceFailure } from "../../core/ports.ts";
-import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
-import { blameBroken, blameMisfits, pathlessJson } from "./json-blame.ts";
+import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
+import type { Mended } from "./bad-rows.ts";
+import {
+  FILE_COLUMN,
+  type FormatReader,
+  failure,
+  NO_VERDICT,
+  type ReaderContext,
+  type SpooledSource,
+  treatmentOf,
+  type Verdict,
+} from "./format.ts";
+import { blameBroken, pathlessJson } from "./json-blame.ts";
 import { columnsOfShape } from "./json-columns.ts";
 import { JsonFiles, type JsonFormat } from "./json-files.ts";
+import { mendJson } from "./json-mend.ts";
+import { JsonMisfits, type Target } from "./json-misfits.ts";
 import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./json-read.ts";
+import { isRescuedRow, RESCUED_KEY, routeKey } from "./json-rescue.ts";
 import { SEED_KEY, SEED_OPTIONS, SeedBed } from "./json-seed.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
@@ -17,12 +31,33 @@ import { ident, literal, tableFunction } from "./sql.ts";
 import { MISFIT } from "./strict-cast.ts";
 import { duckType } from "./types.ts";
 
+/** A treated source, as it is read instead. */
+interface Rewritten {
+  readonly schema: Schema;
+  readonly treatment: Treatment;
+  /** As far as the schema goes. */
+  readonly applied: Treatment;
+  readonly records: number;
+  readonly source: SpooledSource;
+}
+
+/** Failures of files that may have good lines beside the bad. */
+const BAD_LINES: ReadonlySet<string> = new Set([
+  "MALFORMED_JSON",
+  "NOT_JSON_RECORDS",
+  "DUPLICATE_KEY",
+  "RECORD_TOO_LARGE",
+]);
+
 type KeyRead = { readonly key: string; readonly read: ReadType };
 
 export class JsonReader implements FormatReader {
   readonly #context: ReaderContext;
   readonly #files: JsonFiles;
   readonly #seeds: SeedBed;
+  readonly #misfits: JsonMisfits;
+  readonly #mended = new Map<SpooledSource, Mended>();
+  readonly #rewritten = new Map<SpooledSource, Rewritten>();
   readonly #lines: boolean;
   /** Source key to column name, where they differ; and what all records hold, once they have been looked at. */
   #renamed: ReadonlyMap<string, string> = new Map();
@@ -33,11 +68,13 @@ export class JsonReader implements FormatReader {
     this.#context = context;
     this.#files = new JsonFiles(context.session, options.recordsPath?.split(".") ?? []);
     this.#seeds = new SeedBed(context.directory);
+    this.#misfits = new JsonMisfits(context, this.#files);
     this.#lines = options.lines;
   }
 
   async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
-    const first = head.toString("latin1").trimStart()[0];
+    const text = head.toString("latin1");
+    const first = this.#bearsBadRows() && isLines(text, source.lastByte) ? "{" : text.trimStart()[0];
     if (first === undefined && source.sizeBytes <= head.length) return undefined;
     if (first !== "{" && first !== "[" && first !== undefined) {
       const message = "starts with neither { nor [; records must be JSON objects";
@@ -56,17 +93,27 @@ export class JsonReader implements FormatReader {
     let good = this.#files.admitted(sources);
     for (;;) {
       const outcome = await this.#look(good, known);
-      failures.push(...outcome.failures);
       if (outcome.failures.length === 0) return { fields: outcome.fields, failures };
-      const bad = new Set(outcome.failures.map(({ index }) => index));
+      const refused = await this.#mendAll(outcome.failures);
+      failures.push(...refused);
+      const bad = new Set(refused.map(({ index }) => index));
       good = good.filter(({ source }) => !bad.has(source.index));
     }
   }
 
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
+    await this.#seeds.clear();
+    const rewritten = sources.flatMap((source) => this.#rewrittenOf(source, schema) ?? []);
+    const plain = sources.filter((source) => this.#rewrittenOf(source, schema) === undefined);
+    await this.#files.makeExact(plain, this.#keyed(schema), !this.#context.job.inferTypes);
     const selects: string[] = [];
-    for (const [format, members] of this.#files.byFormat(sources)) {
+    for (const [format, members] of this.#files.byFormat(plain)) {
       selects.push(await this.#select(format, members, schema));
+    }
+    for (const own of rewritten) {
+      const original = sources.find(({ source }) => source.index === own.source.source.index) as SpooledSource;
+      const select = await this.#select("newline_delimited", [own.source], schema, own.applied);
+      selects.push(`SELECT * REPLACE (${literal(original.path)} AS ${FILE_COLUMN}) FROM (${select})`);
     }
     return selects;
   }
@@ -78,15 +125,92 @@ export class JsonReader implements FormatReader {
     return true;
   }
 
-  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]> {
+  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<Verdict> {
     await this.#seeds.clear();
     const { session } = this.#context;
     const admitted = this.#files.admitted(sources);
-    const broken = await blameBroken(session, this.#files, admitted, this.#lines);
-    if (broken.length > 0) return broken;
-    const fields = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
-    const target = { schema: { ...schema, fields }, renamed: this.#renamed };
-    return blameMisfits(session, this.#files, admitted, target, this.#lines);
+    // What was looked at is sound.
+    const broken = this.#shape === undefined ? await blameBroken(session, this.#files, admitted, this.#lines) : [];
+    if (broken.length > 0) {
+      const refused = await this.#mendAll(broken);
+      return { failures: refused, misfits: [], again: refused.length < broken.length };
+    }
+    const failures: SourceFailure[] = [];
+    const misfits: Misfits[] = [];
+    let again = false;
+    for (const source of admitted) {
+      const found = await this.#blameSource(source, { schema, renamed: this.#renamed });
+      failures.push(...found.failures);
+      misfits.push(...found.misfits);
+      again ||= found.again;
+    }
+    return { failures, misfits, again };
+  }
+
+  #bearsBadRows(): boolean {
+    return this.#lines && this.#context.job.badRows.onBadRow !== "reject_file";
+  }
+
+  /** Takes the lines out of NDJSON files that are no records; returns the failures that remain. */
+  async #mendAll(failures: readonly SourceFailure[]): Promise<SourceFailure[]> {
+    const remaining: SourceFailure[] = [];
+    for (const failed of failures) {
+      const source = this.#files.lineSource(failed.index);
+      const bears = this.#bearsBadRows() && BAD_LINES.has(failed.reason);
+      if (source === undefined || !bears || this.#mended.has(source)) {
+        remaining.push(failed);
+        continue;
+      }
+      const outcome = await mendJson(this.#context, source);
+      if ("reason" in outcome) remaining.push(outcome);
+      else this.#mended.set(source, outcome);
+    }
+    return remaining;
+  }
+
+  mended(source: SpooledSource): Mended | undefined {
+    return this.#mended.get(source);
+  }
+
+  rows(source: SpooledSource): number | undefined {
+    return this.#mended.get(source)?.records ?? this.#rewritten.get(source)?.records;
+  }
+
+  close(): void {
+    for (const { kept } of this.#mended.values()) kept.close();
+  }
+
+  async #blameSource(source: SpooledSource, target: Target): Promise<Verdict> {
+    const found = await this.#misfits.find(source, target);
+    if (found.failure !== undefined) return { ...NO_VERDICT, failures: [found.failure] };
+    if (found.misfits !== undefined) return { ...NO_VERDICT, misfits: [found.misfits] };
+    const treatment = treatmentOf(this.#context, source, target.schema);
+    const given = this.#context.treatments.get(source.source.index) as Treatment;
+    const done = this.#rewrittenOf(source, target.schema) !== undefined;
+    if (treatment === undefined || done || found.concerned.length === 0) return NO_VERDICT;
+    const own = await this.#misfits.rewrite(source, target, treatment, found.concerned);
+    this.#rewritten.set(source, {
+      schema: target.schema,
+      treatment: given,
+      source: own,
+      applied: treatment,
+      records: found.records,
+    });
+    return { ...NO_VERDICT, again: true };
+  }
+
+  /** Undefined: the source is read as it is. */
+  #rewrittenOf(source: SpooledSource, schema: Schema): Rewritten | undefined {
+    const own = this.#rewritten.get(source);
+    const current = own !== undefined && this.#context.treatments.get(source.source.index) === own.treatment;
+    return current && sameSchema(own.schema, schema) ? own : undefined;
+  }
+
+  /** The table's own columns under the keys that the records have for them. */
+  #keyed(schema: Schema): NestedField[] {
+    const keys = new Map([...this.#renamed].map(([key, name]) => [name, key]));
+    const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
+    return columns.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name }));
   }
 
   /** One look at all records of the sources. Failures mean that it has to be done again without those. */
@@ -114,8 +238,12 @@ export class JsonReader implements FormatReader {
         error,
       );
     }
-    const columns = columnsOfShape(reader.shape, known?.fields ?? [], job.hints, this.#files.path.length === 0);
-    for (const { path, sources: having } of columns.strays) {
+    const columns = columnsOfShape(reader.shape, known?.fields ?? [], job.hints, {
+      renaming: this.#files.path.length === 0,
+      infer: job.inferTypes,
+    });
+    for (const { path, sources: having, hasColumn } of columns.strays) {
+      if (hasColumn) continue;
       const message =
         "a key cannot be a column: it is empty, holds NUL or differs from another only by case; a table whose schema.hints make the column a string holds such records as JSON text";
       for (const index of having) fail(index, "KEY_COLLISION", message, path);
@@ -139,6 +267,7 @@ export class JsonReader implements FormatReader {
       )) {
         for (const [record, path] of rows as [string | null, string][]) {
           const index = byPath.get(path) ?? -1;
+          if (record !== null && isRescuedRow(record)) continue;
           const problem = readRecord(reader, record, index);
           if (problem !== undefined) fail(index, ...problem);
         }
@@ -146,22 +275,34 @@ export class JsonReader implements FormatReader {
     }
   }
 
-  async #select(format: JsonFormat, sources: readonly SpooledSource[], schema: Schema): Promise<string> {
-    const keys = new Map([...this.#renamed].map(([key, name]) => [name, key]));
-    const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
-    const keyed = columns.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name }));
-    await this.#seeds.clear();
-    await this.#files.makeExact(sources, keyed);
-    const reads = structKeys(keyed, this.#shape, this.#trust);
+  /** `treatment`: the sources were rewritten by it, and have our keys. */
+  async #select(
+    format: JsonFormat,
+    sources: readonly SpooledSource[],
+    schema: Schema,
+    treatment?: Treatment,
+  ): Promise<string> {
+    const routes = treatment?.routes ?? [];
+    const ours = treatment === undefined ? [] : [RESCUED_KEY, ...routes.map((_, number) => routeKey(number))];
+    const reads = [
+      ...structKeys(this.#keyed(schema), this.#shape, this.#trust),
+      ...ours.map((key): KeyRead => ({ key, read: "text" })),
+    ];
     const from =
-      this.#files.path.length === 0
+      this.#files.path.length === 0 || treatment !== undefined
         ? await this.#seeded(format, sources, reads)
         : await this.#seededUnder(format, sources, reads);
+    const keys = new Map([...this.#renamed].map(([key, name]) => [name, key]));
     const positions = new Map(reads.map(({ key }, index) => [key, index]));
     const columnValue = (field: NestedField): string => {
+      if (field.name === RESCUED_DATA && treatment !== undefined) return `k${positions.get(RESCUED_KEY)}`;
       if (LINEAGE_NAMES.has(field.name)) return `CAST(NULL AS ${duckType(field.type)})`;
       const position = positions.get(keys.get(field.name) ?? field.name) ?? -1;
-      return castJson(`k${position}`, field.type, reads[position]?.read ?? "text");
+      const value = castJson(`k${position}`, field.type, reads[position]?.read ?? "text");
+      const incoming = routes.flatMap(({ column }, number) =>
+        column === field.name ? [`k${positions.get(routeKey(number))}`] : [],
+      );
+      return incoming.length === 0 ? value : `coalesce(${[value, ...incoming].join(", ")})`;
     };
     const values = schema.fields.map((field) => `${columnValue(field)} AS ${ident(field.name)}`);
     return `SELECT ${[...values, FILE_COLUMN].join(", ")} FROM ${from}`;
@@ -217,6 +358,15 @@ export class JsonReader implements FormatReader {
     const paths = await this.#seeds.plant(format, sources, seed);
     return tableFunction("read_json", paths, { ...this.#files.options(format, sources), ...SEED_OPTIONS });
   }
+}
+
+/** The first line may be no record, and may look like the start of a list. */
+function isLines(head: string, lastByte: number | undefined): boolean {
+  const list =
+    /^\s*\[/.test(head) &&
+    lastByte === 0x5d &&
+    !/^\s*\[.*\]\s*$/m.test(head.slice(0, head.indexOf("\n", head.search(/\S/)) + 1));
+  return !list && /^\s*\{/m.test(head);
 }
 
 type Problem = [reason: string, message: string, column?: string];

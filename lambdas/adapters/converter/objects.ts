@@ -6,10 +6,21 @@ import { LINEAGE_FILE_MODIFIED_AT, LINEAGE_FILE_PATH, parseType } from "../../co
 import type { DraftField, NestedField, Schema } from "../../core/iceberg/types.ts";
 import { CONTENT, needsBody, type ObjectFormat, objectColumns } from "../../core/object-rows.ts";
 import { type PathDate, pathDateOf } from "../../core/path-date.ts";
-import type { Inspection, SourceFailure } from "../../core/ports.ts";
-import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
+import type { Inspection, SourceFailure, Treatment } from "../../core/ports.ts";
+import { inferTypes } from "./csv-infer.ts";
+import {
+  FILE_COLUMN,
+  type FormatReader,
+  failure,
+  type ReaderContext,
+  type SpooledSource,
+  treatmentOf,
+  type Verdict,
+} from "./format.ts";
+import { LINEAGE_NAMES } from "./lineage.ts";
 import { factsOf, type ObjectFacts } from "./object-facts.ts";
-import { ident, list, literal, struct, tableFunction } from "./sql.ts";
+import { findMisfits, type Place, ROW, type Scan, treatedSelect } from "./places.ts";
+import { ident, literal, struct, tableFunction } from "./sql.ts";
 import { castText, MISFIT, misfits } from "./strict-cast.ts";
 import { draftField, duckType } from "./types.ts";
 
@@ -24,6 +35,9 @@ const COLUMNS_MAX = 200;
 const SCAN_BYTES_MAX = 16 * 1024 * 1024;
 /** Of facts: a key has at most 1,024 bytes. Buffers are twice as large. */
 const LINE_BYTES_MAX = 256 * 1024;
+
+const CONTENT_SQL = `CASE WHEN content_file = ${FILE_COLUMN} THEN content ELSE error('rows and bytes are out of step') END`;
+const NO_FACTS: ObjectFacts = { texts: new Map(), pathColumns: [] };
 
 export class ObjectReader implements FormatReader {
   readonly fillsLineage = true;
@@ -71,43 +85,115 @@ export class ObjectReader implements FormatReader {
   }
 
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
-    const unread = sources.filter((source) => !this.#hasContent(source));
-    const read = groupsByBytes(sources.filter((source) => this.#hasContent(source)));
     const selects: string[] = [];
+    const treated = sources.filter((source) => this.#treatmentOf(source, schema) !== undefined);
+    for (const source of treated) selects.push(await this.#treatedSelect(source, schema));
+    const plain = sources.filter((source) => !treated.includes(source));
+    const unread = plain.filter((source) => !this.#hasContent(source));
+    const read = groupsByBytes(plain.filter((source) => this.#hasContent(source)));
     if (unread.length > 0) {
       const from = await this.#spoolFacts(unread, schema);
       selects.push(`SELECT ${this.#columns(schema, undefined)} FROM ${from}`);
     }
     for (const group of read) {
-      const facts = await this.#spoolFacts(group, schema);
-      const bytes = tableFunction(
-        "read_blob",
-        group.map(({ path }) => path),
-        {},
-      );
-      // Both scans go in the order they are given, in one thread. (A join would hold the bytes of all groups in memory at once.)
-      const content = `CASE WHEN b.filename = r.${FILE_COLUMN} THEN b.content ELSE error('rows and bytes are out of step') END`;
-      selects.push(`SELECT ${this.#columns(schema, content)} FROM ${facts} POSITIONAL JOIN ${bytes} AS b`);
+      const from = await this.#withContent(group, schema);
+      selects.push(`SELECT ${this.#columns(schema, CONTENT_SQL)} FROM ${from}`);
     }
     return selects;
   }
 
-  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<readonly SourceFailure[]> {
-    const unfit = schema.fields.map((field, n) =>
-      typeof field.type === "string" ? misfits(`r.c${n}`, field.type) : `r.c${n} IS NOT NULL`,
-    );
+  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<Verdict> {
+    const { session } = this.#context;
+    const plain = sources.filter((source) => this.#treatmentOf(source, schema) === undefined);
+    const treated = sources.filter((source) => !plain.includes(source));
+    const scans = [
+      ...(plain.length === 0 ? [] : [await this.#scan(plain, schema, undefined)]),
+      ...(await Promise.all(treated.map((source) => this.#scan([source], schema, this.#treatmentOf(source, schema))))),
+    ];
+    const found = [];
+    for (const scan of scans) found.push(await findMisfits(session, scan));
+    return {
+      failures: found.flatMap(({ failures }) => failures),
+      misfits: found.flatMap(({ misfits: unfit }) => unfit),
+      again: false,
+    };
+  }
+
+  /** Of a source that cannot be read like any other. */
+  #treatmentOf(source: SpooledSource, schema: Schema): Treatment | undefined {
+    const treatment = treatmentOf(this.#context, source, schema);
+    return treatment === undefined || this.#places(source, schema).length === 0 ? undefined : treatment;
+  }
+
+  async #scan(sources: readonly SpooledSource[], schema: Schema, treatment: Treatment | undefined): Promise<Scan> {
     const from = await this.#spoolFacts(sources, schema);
-    const rows = await this.#context.session.rows(
-      `SELECT * FROM (SELECT ${FILE_COLUMN} AS path, list_position(${list(unfit)}, true) AS place FROM ${from}) WHERE place > 0`,
-    );
-    const places = new Map(rows.map((row) => [String(row["path"]), Number(row["place"])]));
-    return sources.flatMap((source) => {
-      const field = schema.fields[(places.get(source.path) ?? 0) - 1];
-      if (field === undefined) return [];
-      const type = typeof field.type === "string" ? field.type : field.type.type;
-      const message = `the path's value of ${field.name} does not fit the table's type ${type}; rename the object, or load it with another ingestion`;
-      return [failure(source, "TYPE_MISMATCH", message, { column: field.name })];
+    const only = (path: string) => `(SELECT * FROM ${from} WHERE ${FILE_COLUMN} = ${literal(path)})`;
+    return {
+      sources,
+      treatment,
+      places: this.#places(undefined, schema),
+      required: [],
+      own: (column) => `c${schema.fields.findIndex(({ name }) => name === column)}`,
+      from,
+      numbered: ({ path }) => `(SELECT *, 1 AS ${ROW} FROM ${only(path)})`,
+      typesOf: (source, asked) =>
+        inferTypes(
+          this.#context.session,
+          only(source.path),
+          asked.map(({ text }) => text),
+          {},
+        ),
+    };
+  }
+
+  /** Of all sources; of one, with its path's columns that the table does not know. */
+  #places(source: SpooledSource | undefined, schema: Schema): Place[] {
+    const places = schema.fields.flatMap(({ name, type }, n): Place[] => {
+      const text = `c${n}`;
+      const place = { path: name, type, text, json: `to_json(${text})` };
+      if (type === "string" || LINEAGE_NAMES.has(name) || this.#isContent(name)) return [];
+      return [{ ...place, unfit: typeof type === "string" ? misfits(text, type) : `(${text} IS NOT NULL)` }];
     });
+    const { pathColumns, texts } = source === undefined ? NO_FACTS : this.#factsOf(source);
+    const unknown = pathColumns.filter((column) => !schema.fields.some(({ name }) => sameName(name, column)));
+    return [
+      ...places,
+      ...unknown.map((path): Place => {
+        const value = texts.get(path.toLowerCase());
+        const text = value === undefined || value.includes("\0") ? "CAST(NULL AS VARCHAR)" : literal(value);
+        return { path, type: undefined, text, json: `to_json(${text})`, unfit: `(${text} IS NOT NULL)` };
+      }),
+    ];
+  }
+
+  async #treatedSelect(source: SpooledSource, schema: Schema): Promise<string> {
+    const content = this.#hasContent(source) ? CONTENT_SQL : undefined;
+    const from = content === undefined ? this.#spoolFacts([source], schema) : this.#withContent([source], schema);
+    return treatedSelect({
+      schema,
+      places: this.#places(source, schema),
+      treatment: this.#treatmentOf(source, schema) as Treatment,
+      own: (column) => `c${schema.fields.findIndex(({ name }) => name === column)}`,
+      column: (field, unfit) => {
+        const value = this.#value(field, schema.fields.indexOf(field), content);
+        const flag = unfit(field.name);
+        return flag === undefined ? value : `CASE WHEN ${flag} THEN NULL ELSE ${value} END`;
+      },
+      from: `(SELECT *, 1 AS ${ROW} FROM ${await from})`,
+      source,
+      where: `'"row":1'`,
+    });
+  }
+
+  /** Facts and bytes beside each other: both scans go in the order they are given, in one thread. (A join would hold all bytes in memory at once.) */
+  async #withContent(sources: readonly SpooledSource[], schema: Schema): Promise<string> {
+    const bytes = tableFunction(
+      "read_blob",
+      sources.map(({ path }) => path),
+      {},
+    );
+    const facts = await this.#spoolFacts(sources, schema);
+    return `(SELECT r.*, b.content, b.filename AS content_file FROM ${facts} POSITIONAL JOIN ${bytes} AS b)`;
   }
 
   /** A FROM item `r` with a text `c0`, `c1`, ... for each column of the schema, and FILE_COLUMN; rows in the order of the sources. */
@@ -127,16 +213,20 @@ export class ObjectReader implements FormatReader {
 
   #columns(schema: Schema, content: string | undefined): string {
     const columns = schema.fields.map((field, n) => `${this.#value(field, n, content)} AS ${ident(field.name)}`);
-    return [...columns, `r.${FILE_COLUMN}`].join(", ");
+    return [...columns, FILE_COLUMN].join(", ");
   }
 
   #value({ name, type }: NestedField, n: number, content: string | undefined): string {
-    const isContent = this.#format.type === "binary" && name.toLowerCase() === CONTENT;
+    const isContent = this.#isContent(name);
     if (isContent && type === "binary") return content ?? "CAST(NULL AS BLOB)";
-    if (!isContent && typeof type === "string") return castText(`r.c${n}`, type);
+    if (!isContent && typeof type === "string") return castText(`c${n}`, type);
     // A table that was there already has its own idea of this column.
-    const value = isContent ? (content ?? "NULL") : `r.c${n}`;
+    const value = isContent ? (content ?? "NULL") : `c${n}`;
     return `CASE WHEN ${value} IS NULL THEN CAST(NULL AS ${duckType(type)}) ELSE error(${literal(MISFIT)}) END`;
+  }
+
+  #isContent(name: string): boolean {
+    return this.#format.type === "binary" && name.toLowerCase() === CONTENT;
   }
 
   #hasContent({ source }: SpooledSource): boolean {
@@ -144,8 +234,12 @@ export class ObjectReader implements FormatReader {
   }
 
   #factsOf(source: SpooledSource): ObjectFacts {
-    return this.#facts.get(source) ?? { texts: new Map(), pathColumns: [] };
+    return this.#facts.get(source) ?? NO_FACTS;
   }
+}
+
+function sameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
 }
 
 function groupsByBytes(sources: readonly SpooledSource[]): SpooledSource[][] {

@@ -3,12 +3,24 @@
 
 import type { DuckDBType } from "@duckdb/node-api";
 import type { DraftField, DraftType, NestedField, Schema } from "../../core/iceberg/types.ts";
-import type { Inspection, SourceFailure } from "../../core/ports.ts";
+import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import { columnNames } from "./csv-header.ts";
 import { isOutOfMemory, kindOf, tooLargeForMemory } from "./duckdb-errors.ts";
-import { FILE_COLUMN, type FormatReader, failure, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
+import { duckdb } from "./engine.ts";
+import {
+  FILE_COLUMN,
+  type FormatReader,
+  failure,
+  hintOf,
+  type ReaderContext,
+  type SpooledSource,
+  treatmentOf,
+  type Verdict,
+} from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
 import { castDuck, draftOfDuck, indexOfName } from "./parquet-types.ts";
+import { findMisfits, ROW, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
 
@@ -76,27 +88,75 @@ export class ParquetReader implements FormatReader {
   }
 
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
-    return this.#groupsOf(sources).map((group) => {
-      const paths = group.sources.map(({ path }) => path);
+    return this.#groupsOf(sources).flatMap((group) => {
+      const places = placesIn(group, schema);
+      const treated = group.sources.filter((source) => this.#treatmentOf(source, schema, places) !== undefined);
+      const plain = group.sources.filter((source) => !treated.includes(source));
+      const selects = treated.map((source) => this.#treatedSelect(group, source, schema, places));
+      if (plain.length === 0) return selects;
       const columns = schema.fields.map((field) => `${columnOf(group, field)} AS ${ident(field.name)}`);
-      return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${tableFunction("read_parquet", paths, PARQUET)}`;
+      return [...selects, `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${read(plain)}`];
     });
   }
 
-  async blame(sources: readonly SpooledSource[]): Promise<readonly SourceFailure[]> {
-    const blamed: SourceFailure[] = [];
+  async blame(sources: readonly SpooledSource[], schema: Schema): Promise<Verdict> {
+    const failures: SourceFailure[] = [];
+    const misfits: Misfits[] = [];
     for (const group of this.#groupsOf(sources)) {
       for (const source of group.sources) {
         try {
-          await this.#context.session.run(
-            `SELECT count(COLUMNS(*)) FROM ${tableFunction("read_parquet", [source.path], PARQUET)}`,
-          );
+          await this.#context.session.run(`SELECT count(COLUMNS(*)) FROM ${read([source])}`);
         } catch (error) {
-          blamed.push(unreadable(source, error));
+          failures.push(unreadable(source, error));
         }
       }
     }
-    return blamed;
+    if (failures.length > 0) return { failures, misfits, again: false };
+    for (const group of this.#groupsOf(sources)) {
+      const places = placesIn(group, schema);
+      for (const [treatment, members] of this.#byTreatment(group, schema, places)) {
+        const found = await findMisfits(this.#context.session, scanOf(group, members, schema, places, treatment));
+        failures.push(...found.failures);
+        misfits.push(...found.misfits);
+      }
+    }
+    return { failures, misfits, again: false };
+  }
+
+  #byTreatment(
+    group: ParquetGroup,
+    schema: Schema,
+    places: readonly ParquetPlace[],
+  ): (readonly [Treatment | undefined, readonly SpooledSource[]])[] {
+    const treated = group.sources.flatMap((source) => {
+      const treatment = this.#treatmentOf(source, schema, places);
+      return treatment === undefined ? [] : [[treatment, [source]] as const];
+    });
+    const plain = group.sources.filter((source) => this.#treatmentOf(source, schema, places) === undefined);
+    return plain.length === 0 ? treated : [...treated, [undefined, plain] as const];
+  }
+
+  /** Of a source that cannot be read like any other. */
+  #treatmentOf(source: SpooledSource, schema: Schema, places: readonly ParquetPlace[]): Treatment | undefined {
+    return places.length === 0 ? undefined : treatmentOf(this.#context, source, schema);
+  }
+
+  #treatedSelect(group: ParquetGroup, source: SpooledSource, schema: Schema, places: readonly ParquetPlace[]): string {
+    return treatedSelect({
+      schema,
+      places,
+      treatment: this.#treatmentOf(source, schema, places) as Treatment,
+      own: (column) => ownOf(group, column),
+      column: (field, unfit) => {
+        const index = indexOfField(group, field);
+        const type = group.types[index];
+        if (type === undefined) return `CAST(NULL AS ${duckType(field.type)})`;
+        return castFitting(field.name, ident(group.names[index] as string), type, field.type, unfit);
+      },
+      from: numbered(group, source),
+      source,
+      where: `'"row":' || ${ROW}`,
+    });
   }
 
   #groupsOf(sources: readonly SpooledSource[]): ParquetGroup[] {
@@ -112,8 +172,74 @@ function unreadable(source: SpooledSource, error: unknown): SourceFailure {
   return failure(source, "UNREADABLE_PARQUET", `cannot be read as parquet (${kindOf(error)}); write the file again`);
 }
 
+function read(sources: readonly SpooledSource[], options: Readonly<Record<string, string>> = {}): string {
+  return tableFunction(
+    "read_parquet",
+    sources.map(({ path }) => path),
+    { ...PARQUET, ...options },
+  );
+}
+
+/**
+ * Columns of which only the fitting values may be cast. Of structs DuckDB casts members in the scan itself, before any condition is asked
+ * (1.5.5), unless they are made by an expression.
+ */
+function guarded(group: ParquetGroup): string {
+  const structs = group.names.filter((_, i) => group.types[i]?.typeId === duckdb().DuckDBTypeId.STRUCT).map(ident);
+  const made = structs.map((name) => `CASE WHEN ${name} IS NOT NULL THEN ${name} END AS ${name}`);
+  return made.length === 0 ? "*" : `* REPLACE (${made.join(", ")})`;
+}
+
+function numbered(group: ParquetGroup, source: SpooledSource): string {
+  // A column of the file may have the name that DuckDB would give the number.
+  const own = group.names.some((name) => name.toLowerCase() === "file_row_number");
+  const number = own ? "row_number() OVER ()" : "file_row_number + 1";
+  return `(SELECT ${guarded(group)}, ${number} AS ${ROW} FROM ${read([source], own ? {} : { file_row_number: "true" })})`;
+}
+
+function scanOf(
+  group: ParquetGroup,
+  sources: readonly SpooledSource[],
+  schema: Schema,
+  places: readonly ParquetPlace[],
+  treatment: Treatment | undefined,
+): Scan {
+  const required = schema.fields.filter((field) => field.required && !LINEAGE_NAMES.has(field.name));
+  return {
+    sources,
+    treatment,
+    places,
+    required: required.map((field) => ({ name: field.name, isNull: `${ownOf(group, field.name)} IS NULL` })),
+    own: (column) => ownOf(group, column),
+    from: `(SELECT ${guarded(group)}, ${FILE_COLUMN} FROM ${read(sources)})`,
+    numbered: (source) => numbered(group, source),
+    typesOf: async (_, asked) => asked.map((place) => (place as ParquetPlace).fileType),
+  };
+}
+
+function placesIn(group: ParquetGroup, schema: Schema): ParquetPlace[] {
+  return group.names.flatMap((name, i) => {
+    const field = schema.fields.find((candidate) => indexOfField(group, candidate) === i);
+    return placesOf(
+      field?.name ?? (group.columns[i] as string),
+      ident(name),
+      group.types[i] as DuckDBType,
+      field?.type,
+    );
+  });
+}
+
+function ownOf(group: ParquetGroup, column: string): string {
+  const index = indexOfName(group.columns, column);
+  return index < 0 ? "NULL" : ident(group.names[index] as string);
+}
+
+function indexOfField(group: ParquetGroup, { name }: Pick<NestedField, "name">): number {
+  return LINEAGE_NAMES.has(name) ? -1 : indexOfName(group.columns, name);
+}
+
 function columnOf(group: ParquetGroup, field: NestedField): string {
-  const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfName(group.columns, field.name);
+  const index = indexOfField(group, field);
   const type = group.types[index];
   if (type === undefined) return `CAST(NULL AS ${duckType(field.type)})`;
   return castDuck(ident(group.names[index] as string), type, field.type);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { expect } from "vitest";
 import { DuckDbConverter } from "../../../lambdas/adapters/converter/duckdb-converter.ts";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
 import { assignFieldIds, evolveSchema, lineageFields } from "../../../lambdas/core/iceberg/schema.ts";
@@ -16,7 +17,9 @@ import type {
   ConversionResult,
   ConvertedFile,
   Inspection,
+  Misfits,
   SourceFailure,
+  Treatment,
 } from "../../../lambdas/core/ports.ts";
 
 export const csv: Extract<FormatOptions, { readonly type: "csv" | "tsv" }> = {
@@ -107,6 +110,8 @@ export interface Converted {
   readonly rows: Record<string, unknown>[];
   /** Of add, inspect and convert. */
   readonly failures: readonly SourceFailure[];
+  /** Of all conversions; those without a treatment were left out. */
+  readonly misfits: readonly Misfits[];
   readonly loaded: Readonly<Record<number, number>>;
 }
 
@@ -115,22 +120,48 @@ export async function convertAll(
   { converter }: Scratch,
   job: ConversionJob,
   files: Readonly<Record<string, Bytes>>,
-  options: { readonly known?: Schema; readonly spec?: (schema: Schema) => PartitionSpec } = {},
+  options: {
+    readonly known?: Schema;
+    readonly spec?: (schema: Schema) => PartitionSpec;
+    /** Of sources that are reported; undefined: they are left out. */
+    readonly treat?: (misfits: Misfits) => Treatment | undefined;
+    /** Columns that come with treatments. */
+    readonly adds?: readonly DraftField[];
+    /** Columns of the files that the table does not have stay out of it. */
+    readonly fixed?: boolean;
+  } = {},
 ): Promise<Converted> {
   const conversion = await converter.start(job);
   try {
     const refused = await addAll(conversion, files);
     const { known } = options;
     const inspection = await conversion.inspect(known, known && (options.spec?.(known) ?? UNPARTITIONED));
-    const schema = known === undefined ? schemaOf(inspection.fields, job.lineage) : grown(known, inspection.fields);
-    const result = await kept(await conversion.convert(schema, options.spec?.(schema) ?? UNPARTITIONED));
+    let schema = known === undefined ? schemaOf(inspection.fields, job.lineage) : known;
+    if (known !== undefined && options.fixed !== true) schema = grown(known, inspection.fields);
+    const misfits: Misfits[] = [];
+    const failures = [...refused, ...inspection.failures];
+    let converted = await conversion.convert(schema, options.spec?.(schema) ?? UNPARTITIONED);
+    while (converted.misfits.length > 0) {
+      expect({ ...converted, failures: [], misfits: [] }).toEqual({ files: [], loaded: [], failures: [], misfits: [] });
+      misfits.push(...converted.misfits);
+      failures.push(...converted.failures);
+      for (const misfit of converted.misfits) {
+        const treatment = options.treat?.(misfit);
+        if (treatment === undefined) conversion.leaveOut(misfit.index);
+        else conversion.treat(misfit.index, treatment);
+      }
+      if (options.adds !== undefined) schema = grown(schema, options.adds);
+      converted = await conversion.convert(schema, options.spec?.(schema) ?? UNPARTITIONED);
+    }
+    const result = await kept(converted);
     const rows = await rowsOf(result.files);
     return {
       inspection,
       schema,
       result,
       rows,
-      failures: [...refused, ...inspection.failures, ...result.failures],
+      failures: [...failures, ...result.failures],
+      misfits,
       loaded: Object.fromEntries(result.loaded.map(({ index, records }) => [index, records])),
     };
   } finally {

@@ -178,10 +178,12 @@ describe("a table that is there", () => {
     ["one that a double writes with an exponent", '{"id":10000000000000000.5}', "id"],
     ["text in a whole number", '{"id":"x"}', "id"],
     ["a list in a structure", '{"s":[1]}', "s"],
-  ])("%s fails that file alone, with line and column", async (_, bad, column) => {
+  ])("%s is reported of that file alone, with line and column", async (_, bad, column) => {
     const files = { "good.json": lines({ id: 1 }), "bad.json": `{"id":7}\n${bad}\n`, "also.json": lines({ id: 2 }) };
-    const { failures, rows, loaded } = await convertAll(work, ndjson(), files, { known });
-    expect(failures).toMatchObject([{ index: 1, reason: "TYPE_MISMATCH", line: 2, column }]);
+    const { misfits, rows, loaded } = await convertAll(work, ndjson(), files, { known });
+    expect(misfits).toMatchObject([
+      { index: 1, records: 2, unfit: 1, columns: [{ path: column, records: 1, line: 2 }] },
+    ]);
     expect(rows.map(({ id }) => id).sort()).toEqual([1n, 2n]);
     expect(loaded).toEqual({ 0: 1, 2: 1 });
   });
@@ -201,8 +203,10 @@ describe("a table that is there", () => {
 
   test("a number too large for a double is no infinity, and NaN and Infinity as Python writes them are", async () => {
     const files = { "huge.json": '{"v":1e400}\n', "good.json": '{"v":Infinity}\n{"v":NaN}\n{"v":1e300}\n' };
-    const { failures, rows } = await convertAll(work, ndjson(), files, { known });
-    expect(failures).toMatchObject([{ index: 0, reason: "TYPE_MISMATCH", column: "v", line: 1 }]);
+    const { misfits, rows } = await convertAll(work, ndjson(), files, { known });
+    expect(misfits).toMatchObject([
+      { index: 0, columns: [{ path: "v", fileType: "string", samples: ["1e400"], line: 1 }] },
+    ]);
     expect(rows.map(({ v }) => v)).toEqual([Number.POSITIVE_INFINITY, Number.NaN, 1e300]);
     const made = await convertAll(work, ndjson(), { "huge.json": '{"v":1e400}\n{"v":-1.5}\n' });
     expect(made.failures).toEqual([]);
@@ -259,10 +263,13 @@ describe("a table that is there", () => {
     expect(rows[0]).toMatchObject({ id: 1n, v: 2.5 });
   });
 
-  test("two spellings of one key fail the file that has the second", async () => {
+  test("a second spelling of a key does not fit the column of the first", async () => {
     const files = { "a.json": '{"id":1}\n', "b.json": '{"id":2,"Id":3}\n' };
-    const { rows, failures } = await convertAll(work, ndjson(), files, { known });
-    expect(failures).toMatchObject([{ index: 1, reason: "KEY_COLLISION", column: "Id" }]);
+    const { rows, failures, misfits } = await convertAll(work, ndjson(), files, { known });
+    expect(failures).toEqual([]);
+    expect(misfits).toMatchObject([
+      { index: 1, columns: [{ path: "id", fileType: "string", samples: ["3"], line: 1 }] },
+    ]);
     expect(rows).toHaveLength(1);
   });
 });
@@ -332,7 +339,7 @@ describe("shapes of documents", () => {
       { "big.json": `${text}{"id":1.5}\n`, "small.json": line(1) },
       { known },
     );
-    expect(broken.failures).toMatchObject([{ index: 0, line: 50_001, column: "id" }]);
+    expect(broken.misfits).toMatchObject([{ index: 0, columns: [{ path: "id", line: 50_001 }] }]);
     expect(broken.rows).toHaveLength(1);
     const cut = await convertAll(work, ndjson(), { "big.json": `${text}{"id":1`, "small.json": line(1) }, { known });
     expect(cut.failures).toMatchObject([{ index: 0, reason: "MALFORMED_JSON", line: 50_001 }]);

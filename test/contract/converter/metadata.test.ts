@@ -56,12 +56,16 @@ async function register(job: ConversionJob, things: Readonly<Record<string, Thin
     }
     const inspection = await conversion.inspect(options.known);
     const schema = options.known ?? schemaOf(inspection.fields, job.lineage);
-    const result = await conversion.convert(schema, options.spec?.(schema) ?? UNPARTITIONED);
+    const spec = options.spec?.(schema) ?? UNPARTITIONED;
+    let result = await conversion.convert(schema, spec);
+    const { misfits } = result;
+    for (const { index } of misfits) conversion.leaveOut(index);
+    if (misfits.length > 0) result = await conversion.convert(schema, spec);
     const seconds = (performance.now() - startedMs) / 1000;
     const rows = await rowsOf(result.files);
     failures.push(...inspection.failures, ...result.failures);
     const files = result.files.map(({ file }) => file);
-    return { fields: inspection.fields, schema, rows, failures, files, loaded: result.loaded, seconds };
+    return { fields: inspection.fields, schema, rows, failures, misfits, files, loaded: result.loaded, seconds };
   } finally {
     await conversion.close();
   }
@@ -126,8 +130,8 @@ describe("an object's row", () => {
       },
     ]);
     expect(loaded).toEqual([
-      { index: 0, records: 1, bytesRead: 0 },
-      { index: 1, records: 1, bytesRead: 0 },
+      { index: 0, records: 1, rescued: 0, quarantined: 0, bytesRead: 0 },
+      { index: 1, records: 1, rescued: 0, quarantined: 0, bytesRead: 0 },
     ]);
   });
 
@@ -210,13 +214,13 @@ describe("values in the path", () => {
     }
   });
 
-  test("that do not fit the table's type fail their object alone, with the column", async () => {
+  test("that do not fit the table's type are reported of their object alone, with the column", async () => {
     const job = jobOf(METADATA, { hints: { year: "int" } });
-    const { rows, failures } = await register(job, { "year=2026/a": {}, "year=soon/b": {}, "year=1.5/c": {} });
+    const { rows, misfits } = await register(job, { "year=2026/a": {}, "year=soon/b": {}, "year=1.5/c": {} });
     expect(rows.map((row) => row["key"])).toEqual(["year=2026/a"]);
-    expect(failures.map(({ index, reason, column }) => [index, reason, column])).toEqual([
-      [1, "TYPE_MISMATCH", "year"],
-      [2, "TYPE_MISMATCH", "year"],
+    expect(misfits.map(({ index, columns }) => [index, columns])).toEqual([
+      [1, [{ path: "year", fileType: "string", records: 1, samples: ["soon"] }]],
+      [2, [{ path: "year", fileType: "double", records: 1, samples: ["1.5"] }]],
     ]);
   });
 
@@ -227,20 +231,20 @@ describe("values in the path", () => {
     expect(failures[0]).toMatchObject({ index: 190, reason: "TOO_MANY_COLUMNS" });
   });
 
-  test("fit a table that was there with types of its own, or fail their object", async () => {
+  test("fit a table that was there with types of its own, or are reported", async () => {
     const known = schemaOf([
       { name: "Key", type: "string" },
       { name: "size_bytes", type: "int" },
       { name: "modified_at", type: "date" },
       { name: "region", type: { type: "list", element: "string" } },
     ]);
-    const { rows, failures } = await register(jobOf(METADATA), { a: { sizeBytes: 7 } }, { known });
+    const { rows, misfits } = await register(jobOf(METADATA), { a: { sizeBytes: 7 } }, { known });
     expect(rows).toEqual([]);
-    expect(failures).toMatchObject([{ index: 0, reason: "TYPE_MISMATCH", column: "modified_at" }]);
+    expect(misfits).toMatchObject([{ index: 0, columns: [{ path: "modified_at" }] }]);
     const fitting = { ...known, fields: known.fields.filter(({ name }) => name !== "modified_at") };
     const second = await register(jobOf(METADATA), { a: { sizeBytes: 7 }, "region=x/b": {} }, { known: fitting });
     expect(second.rows.map((row) => [row["Key"], row["size_bytes"], row["region"] ?? null])).toEqual([["a", 7, null]]);
-    expect(second.failures).toMatchObject([{ index: 1, reason: "TYPE_MISMATCH", column: "region" }]);
+    expect(second.misfits).toMatchObject([{ index: 1, columns: [{ path: "region", samples: ["x"] }] }]);
   });
 });
 

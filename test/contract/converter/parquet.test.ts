@@ -95,7 +95,7 @@ describe("parquet sources", () => {
     expect(loaded).toEqual({ 0: 1, 1: 1, 2: 1 });
   });
 
-  test("whose values the table's narrower type cannot hold are refused, others of that type are taken", async () => {
+  test("whose values the table's narrower type cannot hold do not fit, others of that type do", async () => {
     const known = schemaOf([{ name: "n", type: "long" }]);
     const files = {
       "whole.parquet": await parquetOf("SELECT 2.0::DOUBLE n"),
@@ -105,11 +105,18 @@ describe("parquet sources", () => {
     const conversion = await work.converter.start(parquet());
     await addAll(conversion, files);
     await conversion.inspect(known);
-    const { failures, loaded } = await conversion.convert(known, UNPARTITIONED);
-    expect(failures.map(({ index, reason }) => [index, reason])).toEqual([
-      [1, "TYPE_MISMATCH"],
-      [2, "TYPE_MISMATCH"],
+    const { misfits } = await conversion.convert(known, UNPARTITIONED);
+    expect(misfits).toEqual([
+      {
+        index: 1,
+        records: 1,
+        unfit: 1,
+        columns: [{ path: "n", fileType: "double", records: 1, samples: ["2.5"] }],
+      },
+      { index: 2, records: 1, unfit: 1, columns: [{ path: "n", fileType: "string", records: 1, samples: ["x"] }] },
     ]);
+    for (const { index } of misfits) conversion.leaveOut(index);
+    const { loaded } = await conversion.convert(known, UNPARTITIONED);
     expect(loaded).toMatchObject([{ index: 0, records: 1 }]);
     await conversion.close();
   });
@@ -135,8 +142,10 @@ describe("parquet sources", () => {
       const conversion = await work.converter.start(parquet());
       await addAll(conversion, files);
       await conversion.inspect(known);
-      const { failures, loaded } = await conversion.convert(known, UNPARTITIONED);
-      expect(failures, bad).toMatchObject([{ index: 1, reason: "TYPE_MISMATCH" }]);
+      const { misfits } = await conversion.convert(known, UNPARTITIONED);
+      expect(misfits, bad).toMatchObject([{ index: 1, unfit: 1, columns: [{ path: "v" }] }]);
+      conversion.leaveOut(1);
+      const { loaded } = await conversion.convert(known, UNPARTITIONED);
       expect(loaded).toMatchObject([{ index: 0, records: 1 }]);
       await conversion.close();
     }

@@ -1,0 +1,168 @@
+// A CSV file with rows that DuckDB cannot read, taken apart once more: its good rows are written anew, byte for byte, its bad rows are kept
+// apart. Where bad rows are rescued every row gets one more field, which is empty or names what is kept of a bad one.
+
+import { isUtf8 } from "node:buffer";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { rename } from "node:fs/promises";
+import { finished } from "node:stream/promises";
+import type { BadRowPolicy } from "../../core/config.ts";
+import type { SourceFailure } from "../../core/ports.ts";
+import { type BadRow, KeptRows, type Mended, quarantineRow, tooManyBadRows } from "./bad-rows.ts";
+import {
+  type CsvRecord,
+  type Dialect,
+  eachRecord,
+  fieldsOf,
+  RECORD_BYTES_MAX,
+  RecordLines,
+  textOf,
+} from "./csv-records.ts";
+import type { SpooledSource } from "./format.ts";
+
+export interface MendedCsv extends Mended {
+  readonly lines: RecordLines;
+}
+
+/** What `_rescued_data` has of a bad row, as JSON members. */
+export interface Note {
+  readonly row?: string;
+  readonly values?: string;
+  readonly reasons: string;
+}
+
+/** Before the number of a bad row in its additional field: no number of the file's own is taken for one, nor for a null. */
+export const NOTE_PREFIX = "__moraine_bad_";
+
+const MESSAGES = {
+  ROW_TOO_SHORT: "a row has fewer fields than the header",
+  ROW_TOO_LONG: "a row has more fields than the header; quote fields that hold the delimiter",
+  MALFORMED_QUOTES: "a quoted field does not end properly; double quotes inside quoted fields",
+  LINE_TOO_LONG: "a row is longer than 16 MiB",
+  INVALID_ENCODING: "a row is not UTF-8; set the format's encoding",
+} as const;
+type Reason = keyof typeof MESSAGES;
+
+export interface Mending {
+  readonly source: SpooledSource;
+  readonly dialect: Dialect;
+  readonly columns: number;
+  readonly header: boolean;
+  readonly policy: BadRowPolicy;
+  /** For what is written beside the source. */
+  readonly directory: string;
+}
+
+/** Replaces the source's file, if its bad rows are not too many. */
+export async function mendCsv(mending: Mending): Promise<MendedCsv | SourceFailure> {
+  const { source, dialect, policy } = mending;
+  const parts = new Parts(mending);
+  let skip = mending.header;
+  const visit = (bytes: Buffer, record: CsvRecord) => {
+    if (skip) skip = false;
+    else parts.add(bytes, record);
+  };
+  await eachRecord(source.path, dialect, visit, () => parts.flush());
+  await parts.end();
+  const { bad, seen, first } = parts;
+  const failed = tooManyBadRows(source, policy, { bad, seen }, first);
+  if (failed !== undefined) return failed;
+  await rename(parts.path, source.path);
+  return { records: parts.written, seen, bad, kept: parts.kept, lines: parts.lines };
+}
+
+/** The two heaps. */
+class Parts {
+  readonly path: string;
+  readonly kept: KeptRows;
+  readonly lines = new RecordLines();
+  readonly #mending: Mending;
+  readonly #out: ReturnType<typeof createWriteStream>;
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  seen = 0;
+  bad = 0;
+  written = 0;
+  first: BadRow | undefined;
+
+  constructor(mending: Mending) {
+    this.#mending = mending;
+    const { index } = mending.source.source;
+    this.path = `${mending.directory}/mended-${index}`;
+    this.kept = new KeptRows(`${mending.directory}/bad-${index}.ndjson`);
+    this.#out = createWriteStream(this.path);
+  }
+
+  add(bytes: Buffer, record: CsvRecord): void {
+    const { columns, dialect, policy, source } = this.#mending;
+    this.seen++;
+    const whole = bytes.subarray(record.start, record.end);
+    const written = record.broken || whole.length > RECORD_BYTES_MAX ? [] : fieldsOf(bytes, record, dialect);
+    // DuckDB reads over empty fields behind the last.
+    const surplus = written.slice(columns).every(({ start, end }) => start === end);
+    const fields = surplus ? written.slice(0, columns) : written;
+    const row = surplus && written.length > columns ? bytes.subarray(record.start, fields.at(-1)?.end) : whole;
+    const reason = reasonOf(record, row, fields.length, columns);
+    const rescue = policy.onBadRow === "rescue";
+    if (reason === undefined) {
+      this.#write(record.line, rescue ? [row, Buffer.from(dialect.delimiter)] : [row]);
+      return;
+    }
+    this.bad++;
+    const place = { line: record.line, byte: record.byte, reason, message: MESSAGES[reason] };
+    this.first ??= { ...place, text: "" };
+    if (!rescue) {
+      this.kept.keep(quarantineRow(source, { ...place, text: row.toString("utf8") }));
+      return;
+    }
+    const texts = fields.map(({ start, end }) => bytes.toString("utf8", start, end));
+    const apart = reason === "ROW_TOO_SHORT" || reason === "ROW_TOO_LONG";
+    const own = apart ? texts.slice(0, columns) : [];
+    const extra = apart ? texts.slice(columns).map((text) => textOf(text, dialect)) : [];
+    const number = this.kept.keep(noteOf(reason, apart ? extra : row.toString("utf8")));
+    const kept = [...own, ...Array<string>(columns - own.length).fill(""), `${NOTE_PREFIX}${number}`];
+    this.#write(record.line, [Buffer.from(kept.join(dialect.delimiter))]);
+  }
+
+  async flush(): Promise<void> {
+    if (this.#pendingBytes > 0) {
+      const pending = Buffer.concat(this.#pending);
+      this.#pending = [];
+      this.#pendingBytes = 0;
+      if (!this.#out.write(pending)) await once(this.#out, "drain");
+    }
+    await this.kept.flush();
+  }
+
+  async end(): Promise<void> {
+    await this.flush();
+    this.#out.end();
+    await finished(this.#out);
+    await this.kept.end();
+  }
+
+  #write(line: number, parts: readonly Buffer[]): void {
+    this.lines.add(++this.written, line);
+    for (const part of [...parts, NEWLINE]) {
+      this.#pending.push(part);
+      this.#pendingBytes += part.length;
+    }
+  }
+}
+
+const NEWLINE = Buffer.from("\n");
+
+function reasonOf(record: CsvRecord, row: Buffer, fields: number, columns: number): Reason | undefined {
+  if (record.broken) return "MALFORMED_QUOTES";
+  if (row.length > RECORD_BYTES_MAX) return "LINE_TOO_LONG";
+  if (!isUtf8(row)) return "INVALID_ENCODING";
+  if (fields < columns) return "ROW_TOO_SHORT";
+  return fields > columns ? "ROW_TOO_LONG" : undefined;
+}
+
+/** `kept`: the fields beyond the header's, or the whole row. */
+function noteOf(reason: Reason, kept: readonly string[] | string): Note {
+  const reasons = `"*":${JSON.stringify(reason)}`;
+  if (typeof kept === "string") return { row: `"row":${JSON.stringify(kept)}`, reasons };
+  return kept.length === 0 ? { reasons } : { values: `"_extra":${JSON.stringify(kept)}`, reasons };
+}

@@ -1,0 +1,114 @@
+// Whether a JSON scalar, as it is written, goes into a column of a type without being changed. The rules are those of the casts
+// (json-read.ts, strict-cast.ts), and must take nothing that those refuse: a file would fail that was said to fit.
+
+import { decimalOf, fixedLengthOf } from "../../core/iceberg/type-text.ts";
+import type { PrimitiveType } from "../../core/iceberg/types.ts";
+import { TEXT, textBits } from "./json-shape.ts";
+
+/** `text`: a number, `true` or `false` as written, or the content of a string. */
+export type Holds = (text: string, quoted: boolean) => boolean;
+
+const BOOLEAN = /^(?:true|false)$/i;
+const WHOLE = /^\s*[+-]?\d+(?:\.0*)?\s*$/;
+const SPECIAL = /^[+-]?(?:inf(?:inity)?|nan)$/i;
+const NUMBER = /^\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*$/;
+const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
+const FLOAT_MAX = 3.4028234663852886e38;
+const BITS = { int: 32, long: 64 } as const;
+/** A number with an exponent is taken up to as many digits (strict-cast.ts). */
+const SCIENTIFIC_DIGITS_MAX = 15;
+const SCIENTIFIC = /^\s*([+-]?)(\d*)\.?(\d*)[eE]([+-]?\d{1,3})\s*$/;
+const DIGITS = /^\s*[+-]?0*(\d*)(?:\.(\d*?)0*)?\s*$/;
+
+export function holdsOf(type: PrimitiveType): Holds {
+  switch (type) {
+    case "string":
+      return () => true;
+    case "boolean":
+      return (text) => BOOLEAN.test(text);
+    case "int":
+    case "long":
+      return wholeOf(BITS[type]);
+    case "float":
+    case "double":
+      return (text, quoted) => isBoolean(text) || holdsDouble(text, quoted, type === "float");
+    case "date":
+      return timeOf(TEXT.date);
+    case "timestamp":
+      return timeOf(TEXT.timestamp | TEXT.date);
+    case "timestamptz":
+      return timeOf(TEXT.timestamptz | TEXT.timestamp | TEXT.date);
+    case "uuid":
+      return (text, quoted) => quoted && UUID.test(text);
+    case "time":
+      return (text, quoted) => quoted && TIME.test(text);
+    case "binary":
+      return (_, quoted) => quoted;
+    default:
+      return otherOf(type);
+  }
+}
+
+function otherOf(type: PrimitiveType): Holds {
+  const decimal = decimalOf(type);
+  if (decimal !== undefined) {
+    return (text) => isBoolean(text) || holdsDigits(text, decimal.scale, decimal.precision - decimal.scale);
+  }
+  const length = fixedLengthOf(type);
+  return (text, quoted) => quoted && (length === undefined || Buffer.byteLength(text) === length);
+}
+
+function isBoolean(text: string): boolean {
+  return text === "true" || text === "false";
+}
+
+function timeOf(bits: number): Holds {
+  return (text, quoted) => quoted && (textBits(text) & bits) !== 0;
+}
+
+function wholeOf(bits: number): Holds {
+  const digits = bits === 32 ? 9 : 18;
+  return (text, quoted) => {
+    if (text.length <= digits && /^-?\d+$/.test(text)) return true;
+    if (isBoolean(text)) return true;
+    if (!quoted && /[.eE]/.test(text)) {
+      // DuckDB hands it on as a double: from 2^53 on its fraction is gone.
+      const value = Number(text);
+      return Number.isSafeInteger(value) && (bits === 64 || value === Math.trunc(value) << 0);
+    }
+    if (!WHOLE.test(text)) return SCIENTIFIC.test(text) && holdsDigits(text, 0, bits === 32 ? 9 : 18);
+    const value = BigInt((/[+-]?\d+/.exec(text)?.[0] ?? "0").replace("+", ""));
+    return BigInt.asIntN(bits, value) === value;
+  };
+}
+
+function holdsDouble(text: string, quoted: boolean, narrow: boolean): boolean {
+  if (SPECIAL.test(text)) return true;
+  if (!NUMBER.test(text)) return false;
+  const value = Number(text);
+  if (!Number.isFinite(value) || (narrow && Math.abs(value) > FLOAT_MAX)) return false;
+  const whole = text.length > 15 && /^\s*[+-]?\d+\s*$/.test(text);
+  return !whole || (BigInt(value) === BigInt(text.trim().replace("+", "")) && (quoted || value !== 0));
+}
+
+/** A decimal's digits: as many after the point as the scale, without zeros at the end. */
+function holdsDigits(text: string, scale: number, wholeDigits: number): boolean {
+  if (!NUMBER.test(text)) return false;
+  const match = DIGITS.exec(withoutExponent(text));
+  if (match === null) return false;
+  const [, whole = "", fraction = ""] = match;
+  return fraction.length <= scale && whole.length <= wholeDigits;
+}
+
+/** The same number without an exponent, unless it has too many digits to be taken with one: then more than any column holds. */
+function withoutExponent(text: string): string {
+  const match = SCIENTIFIC.exec(text);
+  if (match === null) return text;
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] = match;
+  if (whole.length + fraction.length > SCIENTIFIC_DIGITS_MAX) return "9".repeat(40);
+  const shift = Number(exponent);
+  const digits = `${"0".repeat(Math.max(0, -shift))}${whole}${fraction}${"0".repeat(Math.max(0, shift))}`;
+  const point = Math.max(0, -shift) + whole.length + shift;
+  return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
+}
