@@ -6,9 +6,10 @@
 import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { blameCsv } from "./csv-blame.ts";
-import { type CsvOptions, columnNames, firstRecord } from "./csv-header.ts";
+import { type CsvOptions, columnNames, type Header } from "./csv-header.ts";
 import { inferTypes, widenTypes } from "./csv-infer.ts";
-import { FILE_COLUMN, type FormatReader, failure, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
+import { lookAt } from "./csv-look.ts";
+import { FILE_COLUMN, type FormatReader, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { ident, list, literal, struct, tableFunction } from "./sql.ts";
 import { castText, MISFIT, maybeRounded, type TextFormats } from "./strict-cast.ts";
@@ -21,8 +22,13 @@ const LINE_BYTES_MIN = 256 * 1024;
 
 /** Files that can be read in one scan. */
 export interface CsvGroup {
+  /** As given, or as recognised of its files. */
+  readonly options: CsvOptions;
   readonly columns: readonly string[];
+  /** Physical lines before the header's last row. */
   readonly linesBefore: number;
+  /** The same as DuckDB counts them. */
+  readonly skip: number;
   readonly sources: SpooledSource[];
 }
 
@@ -31,7 +37,7 @@ export class CsvReader implements FormatReader {
   readonly #options: CsvOptions;
   readonly #formats: TextFormats;
   readonly #groups = new Map<string, CsvGroup>();
-  #typed = true;
+  #typed: boolean;
 
   constructor(context: ReaderContext, options: CsvOptions) {
     this.#context = context;
@@ -39,26 +45,30 @@ export class CsvReader implements FormatReader {
     this.#formats = {
       ...(options.dateFormat === undefined ? {} : { date: options.dateFormat }),
       ...(options.timestampFormat === undefined ? {} : { timestamp: options.timestampFormat }),
+      ...(options.decimalSeparator === undefined ? {} : { decimalSeparator: options.decimalSeparator }),
+      ...(options.thousandsSeparator === undefined ? {} : { thousandsSeparator: options.thousandsSeparator }),
     };
+    // DuckDB's own numbers and booleans are read without looking at how they are written.
+    this.#typed =
+      options.trim !== true && options.decimalSeparator === undefined && options.thousandsSeparator === undefined;
   }
 
   async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
-    const text = head.toString("utf8");
-    if (text.includes("\0")) return failure(source, "NOT_TEXT", "holds NUL bytes; set the format or encoding it has");
-    const record = firstRecord(text, this.#options, source.sizeBytes <= head.length);
-    if (record === undefined) return undefined;
-    if (record === "cut") {
-      return failure(
-        source,
-        "MALFORMED_HEADER",
-        "the first record does not end within 64 KiB; check quote and delimiter",
-        { line: 1 },
-      );
-    }
-    const header = this.#options.header ? record.values : record.values.map((_, index) => `column${index}`);
-    const columns = columnNames(header, [...LINEAGE_NAMES]);
-    const key = JSON.stringify([record.linesBefore, columns]);
-    const group = this.#groups.get(key) ?? { columns, linesBefore: record.linesBefore, sources: [] };
+    const seen = await lookAt(source, head, this.#options);
+    if (seen === undefined || "reason" in seen) return seen;
+    const { header, options } = seen;
+    const names = options.header ? header.values : header.values.map((_, index) => `column${index}`);
+    const columns = columnNames(names, [...LINEAGE_NAMES]);
+    const key = JSON.stringify([
+      header.linesBefore,
+      header.skip,
+      columns,
+      options.delimiter,
+      options.quote,
+      options.escape,
+      options.header,
+    ]);
+    const group = this.#groups.get(key) ?? { options, columns, ...placeOf(header), sources: [] };
     group.sources.push(source);
     this.#groups.set(key, group);
     return undefined;
@@ -110,7 +120,7 @@ export class CsvReader implements FormatReader {
           : [{ name: field.name, text: this.#text(index, field), field }];
       });
       const read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) => this.#read(group, extra, only);
-      blamed.push(...(await blameCsv(this.#context.session, group, cast, this.#formats, read, this.#options)));
+      blamed.push(...(await blameCsv(this.#context.session, group, cast, this.#formats, read, group.options)));
     }
     return blamed;
   }
@@ -162,7 +172,7 @@ export class CsvReader implements FormatReader {
           [],
           this.#formats,
           read,
-          this.#options,
+          group.options,
         );
         if (blamed.length === 0) throw error;
         failures.push(...blamed);
@@ -198,14 +208,14 @@ export class CsvReader implements FormatReader {
   #read(group: CsvGroup, extra: Readonly<Record<string, string>> = {}, only?: SpooledSource): string {
     const largest = Math.max(...(only ? [only] : group.sources).map(({ sizeBytes }) => sizeBytes));
     const lineBytesMax = Math.min(LINE_BYTES_MAX, Math.max(LINE_BYTES_MIN, largest + 1));
-    const { delimiter, quote, comment, nullValues, header, type } = this.#options;
-    return tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
+    const { delimiter, quote, comment, nullValues, header, type } = group.options;
+    const scan = tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
       auto_detect: "false",
       header: String(header),
-      skip: String(group.linesBefore),
+      skip: String(group.skip),
       delim: literal(delimiter === "" ? (type === "tsv" ? "\t" : ",") : delimiter),
       quote: literal(quote),
-      escape: literal(this.#options.escape),
+      escape: literal(group.options.escape),
       comment: comment === undefined ? undefined : literal(comment),
       nullstr: list(["", ...nullValues].map(literal)),
       allow_quoted_nulls: "false",
@@ -215,7 +225,21 @@ export class CsvReader implements FormatReader {
       buffer_size: String(2 * lineBytesMax),
       ...extra,
     });
+    if (group.options.trim !== true) return scan;
+    const columns = group.columns.map((_, index) => `${trimmed(`c${index}`, nullValues)} AS c${index}`);
+    return `(SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${scan})`;
   }
+}
+
+function placeOf({ linesBefore, skip }: Header): Pick<CsvGroup, "linesBefore" | "skip"> {
+  return { linesBefore, skip };
+}
+
+/** What is nothing but white space is empty; an empty text stays one, as it was quoted. */
+function trimmed(column: string, nullValues: readonly string[]): string {
+  const value = `trim(${column}, ' \t')`;
+  const nulls = ["", ...nullValues].map(literal).join(", ");
+  return `CASE WHEN ${value} <> ${column} AND ${value} IN (${nulls}) THEN NULL ELSE ${value} END`;
 }
 
 function columnTypes(types: readonly string[]): string {
