@@ -4,6 +4,7 @@
 
 import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
 import { readSharedDiscovery } from "./config-cache.ts";
+import { readDelimited } from "./config-delimited.ts";
 import { readDiscovery } from "./config-discovery.ts";
 import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
 import * as rules from "./config-rules.ts";
@@ -156,25 +157,6 @@ function readObject(section: Section, type: "metadata" | "binary"): FormatOption
     type,
     contentBytesMax: section.integer("contentBytesMax", { fallback: MIB, min: 1, max: 16 * MIB }),
     ...dated,
-  };
-}
-
-function readDelimited(section: Section, type: "csv" | "tsv"): FormatOptions {
-  const comment = section.optionalString("comment", rules.checkOneCharacter);
-  const dateFormat = section.optionalString("dateFormat");
-  const timestampFormat = section.optionalString("timestampFormat");
-  return {
-    type,
-    delimiter: section.string("delimiter", { check: rules.checkOneCharacter, fallback: type === "tsv" ? "\t" : "," }),
-    header: section.boolean("header", true),
-    quote: section.string("quote", { check: rules.checkAtMostOneCharacter, fallback: '"' }),
-    escape: section.string("escape", { check: rules.checkAtMostOneCharacter, fallback: '"' }),
-    nullValues: section.strings("nullValues"),
-    encoding: section.choice("encoding", { values: ["utf-8", "utf-16", "latin-1"], fallback: "utf-8" }) ?? "utf-8",
-    skipLines: section.integer("skipLines", { fallback: 0, min: 0, max: 1_000_000 }),
-    ...(comment === undefined ? {} : { comment }),
-    ...(dateFormat === undefined ? {} : { dateFormat }),
-    ...(timestampFormat === undefined ? {} : { timestampFormat }),
   };
 }
 

@@ -31,12 +31,6 @@ export const checkBucketName = pattern(
   "use 3 to 63 lower-case letters, digits and -",
 );
 
-export const checkOneCharacter: Check = (text) =>
-  [...text].length === 1 ? undefined : `${shown(text)} is not one character; write exactly one, in quotes`;
-
-export const checkAtMostOneCharacter: Check = (text) =>
-  text === "" ? undefined : checkOneCharacter(text)?.replace("exactly one, in quotes", 'one, or "" for none');
-
 export const checkSourcePrefix: Check = (text) => {
   if (text.startsWith("/")) return `${shown(text)} starts with /, which no S3 key does; remove the /`;
   if (/[*?[\]{}]/.test(text)) return `${shown(text)} looks like a glob; put globs into include`;

@@ -1,5 +1,5 @@
 // The shape of `moraine.yaml` after validation and defaults: what every part of Moraine reads.
-// Parsing and its messages live in `config-file.ts`; here are only the types.
+// Parsing and its messages live in `config-file.ts`; here are the types.
 
 import type { Listing } from "./discovery/model.ts";
 import type { IngestionId } from "./ids.ts";
@@ -7,17 +7,29 @@ import type { IngestionId } from "./ids.ts";
 export type FormatOptions =
   | {
       readonly type: "csv" | "tsv";
-      /** One character; "," for csv and tab for tsv unless told. */
+      /** At most 4 bytes; "," for csv and tab for tsv unless told. */
       readonly delimiter: string;
       readonly header: boolean;
+      /** Rows that make the header together, when there is one: names are joined by `_`. Absent: 1. */
+      readonly headerRows?: number;
       readonly quote: string;
       readonly escape: string;
       /** Texts that mean null, besides the empty field. */
       readonly nullValues: readonly string[];
-      readonly encoding: "utf-8" | "utf-16" | "latin-1";
+      readonly encoding: CsvEncoding;
       /** Lines before the header that are not rows. */
       readonly skipLines: number;
+      /** Lines at the end that are not rows, blank ones not counted. */
+      readonly footerLines?: number;
       readonly comment?: string;
+      /** White space at both ends of a value is no part of it. */
+      readonly trim?: boolean;
+      /** Of numbers: `,` in `1,5`. Absent: a point. */
+      readonly decimalSeparator?: string;
+      /** Of numbers: `.` in `1.234,5`. Absent: none. */
+      readonly thousandsSeparator?: string;
+      /** What is recognised of each file by its first bytes; what is given here of it does not count. Absent: nothing. */
+      readonly recognise?: readonly DialectPart[];
       readonly dateFormat?: string;
       readonly timestampFormat?: string;
     }
@@ -29,6 +41,11 @@ export type FormatOptions =
   | { readonly type: "metadata"; readonly pathDate?: string }
   /** The same with the bytes of the object, if it has no more than these. */
   | { readonly type: "binary"; readonly contentBytesMax: number; readonly pathDate?: string };
+
+export type CsvEncoding = "utf-8" | "utf-16" | "latin-1" | "windows-1252";
+/** What can be told of a file by looking at it. A byte order mark is always heeded. */
+export const DIALECT_PARTS = ["delimiter", "quote", "escape", "header", "skipLines", "footerLines"] as const;
+export type DialectPart = (typeof DIALECT_PARTS)[number];
 
 export type Compression = "auto" | "none" | "gzip" | "zstd";
 

@@ -1,4 +1,4 @@
-// The first record of a CSV file, read here and not by DuckDB: columns are handed to DuckDB by position, and files of one batch
+// The header of a CSV file, read here and not by DuckDB: columns are handed to DuckDB by position, and files of one batch
 // may order them differently. Header comparison needs only the first bytes of a file.
 
 import type { FormatOptions } from "../../core/config.ts";
@@ -11,26 +11,97 @@ export interface FirstRecord {
   readonly linesBefore: number;
 }
 
-/** Undefined: no record in the text. "cut": the text ends inside the record (a header longer than what was looked at). */
+/** The record in which the names end, or the first row where there is no header. */
+export interface Header extends FirstRecord {
+  /** What DuckDB is to skip before it. It counts a record as one, however many lines it has, and a comment not at all. */
+  readonly skip: number;
+  /** Commented lines before `start`. */
+  readonly comments: number;
+  /** Places in the text: where its first row starts, and where what follows it does. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Undefined: no record in the text. "cut": the text ends inside it (a header longer than what was looked at). */
+export function headerOf(text: string, options: CsvOptions, whole: boolean): Header | "cut" | undefined {
+  const rows: string[][] = [];
+  const wanted = options.header ? (options.headerRows ?? 1) : 1;
+  let from: Position = { at: 0, line: 0, skip: 0 };
+  let first: FoundRecord | undefined;
+  for (;;) {
+    const found = nextRecord(text, from, options, whole);
+    if (found === undefined || found === "cut") return found;
+    first ??= found;
+    rows.push(found.values);
+    from = found.next;
+    if (rows.length < wanted) continue;
+    const comments = first.line - first.skip;
+    return { values: joined(rows), linesBefore: found.line, skip: found.skip, comments, start: first.at, end: from.at };
+  }
+}
+
+/** Undefined: no record in the text. "cut": the text ends inside the record. */
 export function firstRecord(text: string, options: CsvOptions, whole: boolean): FirstRecord | "cut" | undefined {
-  let at = 0;
-  let linesBefore = 0;
+  const found = nextRecord(text, { at: 0, line: 0, skip: 0 }, options, whole);
+  return found === undefined || found === "cut" ? found : { values: found.values, linesBefore: found.line };
+}
+
+/** `a` over `b` is `a_b`. A title over several columns stands over the first of them alone: there is no telling how far it goes. */
+function joined(rows: readonly (readonly string[])[]): string[] {
+  if (rows.length === 1) return [...(rows[0] as string[])];
+  const width = Math.max(...rows.map((row) => row.length));
+  return Array.from({ length: width }, (_, column) => {
+    const parts = rows.map((row) => row[column]?.trim() ?? "");
+    return parts.filter((part) => part !== "").join("_");
+  });
+}
+
+interface Position {
+  readonly at: number;
+  /** Physical lines before. */
+  readonly line: number;
+  readonly skip: number;
+}
+
+interface FoundRecord extends Position {
+  readonly values: string[];
+  readonly next: Position;
+}
+
+function nextRecord(
+  text: string,
+  from: Position,
+  options: CsvOptions,
+  whole: boolean,
+): FoundRecord | "cut" | undefined {
+  let { at, line, skip } = from;
   while (at < text.length) {
     const end = lineEnd(text, at);
-    if (linesBefore >= options.skipLines && !isIgnored(text.slice(at, end), options)) {
-      const values = parseRecord(text, at, options, whole);
-      return values === undefined ? "cut" : { values, linesBefore };
+    if (line >= options.skipLines && !isBlank(text.slice(at, end), options) && !isComment(text, at, options)) {
+      const record = parseRecord(text, at, options, whole);
+      if (record === undefined) return "cut";
+      const next = afterLineEnd(text, record.end);
+      const lines = linesIn(text.slice(at, record.end)) + 1;
+      return { at, line, skip, values: record.values, next: { at: next, line: line + lines, skip: skip + 1 } };
     }
-    linesBefore++;
+    line++;
+    if (!isComment(text, at, options)) skip++;
     at = afterLineEnd(text, end);
   }
   return undefined;
 }
 
-function isIgnored(line: string, options: CsvOptions): boolean {
+function linesIn(text: string): number {
+  return text.match(/\r\n|\r|\n/g)?.length ?? 0;
+}
+
+function isBlank(line: string, options: CsvOptions): boolean {
   // A tab-separated line of empty values is no blank line.
-  const blank = line.trim() === "" && !line.includes(options.delimiter);
-  return blank || (options.comment !== undefined && line.startsWith(options.comment));
+  return line.trim() === "" && !line.includes(options.delimiter);
+}
+
+function isComment(text: string, at: number, { comment }: CsvOptions): boolean {
+  return comment !== undefined && text.startsWith(comment, at);
 }
 
 function lineEnd(text: string, from: number): number {
@@ -45,28 +116,40 @@ function afterLineEnd(text: string, end: number): number {
   return text[end] === "\r" && text[end + 1] === "\n" ? end + 2 : end + 1;
 }
 
-function parseRecord(text: string, from: number, options: CsvOptions, whole: boolean): string[] | undefined {
+function parseRecord(
+  text: string,
+  from: number,
+  options: CsvOptions,
+  whole: boolean,
+): { readonly values: string[]; readonly end: number } | undefined {
   const { delimiter, quote } = options;
   const values: string[] = [];
   let value = "";
   let quoted = false;
+  let closed = false;
   let at = from;
   for (; at < text.length; at++) {
     const char = text[at] as string;
     if (quoted) {
       if (quote !== "" && char === options.escape && text[at + 1] === quote) value += text[++at];
-      else if (char === quote) quoted = false;
-      else value += char;
-    } else if (quote !== "" && char === quote && value === "") quoted = true;
-    else if (text.startsWith(delimiter, at)) {
+      else if (char === quote) {
+        quoted = false;
+        closed = true;
+      } else value += char;
+    } else if (quote !== "" && char === quote && !closed && /^ *$/.test(value)) {
+      // Spaces around quotes are no part of a value: DuckDB reads rows so.
+      quoted = true;
+      value = "";
+    } else if (text.startsWith(delimiter, at)) {
       values.push(value);
       value = "";
+      closed = false;
       at += delimiter.length - 1;
     } else if (char === "\n" || char === "\r") break;
-    else value += char;
+    else if (!closed || char !== " ") value += char;
   }
   if (at >= text.length && (!whole || quoted)) return undefined;
-  return [...values, value];
+  return { values: [...values, value], end: at };
 }
 
 /**

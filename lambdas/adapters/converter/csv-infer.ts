@@ -2,6 +2,7 @@
 // and fail on the next. Each column walks down its list of candidates; one pass over the files checks one candidate per column.
 
 import type { PrimitiveType } from "../../core/iceberg/types.ts";
+import { numberText } from "./csv-numbers.ts";
 import type { Session } from "./engine.ts";
 import { literal } from "./sql.ts";
 import { misfits, type TextFormats } from "./strict-cast.ts";
@@ -38,9 +39,10 @@ function unlike(text: string, type: PrimitiveType, formats: TextFormats): string
   const formatted = type === "date" ? formats.date : type.startsWith("timestamp") ? formats.timestamp : undefined;
   const refused = TOLD_BY_SHAPE.has(type) ? "false" : misfits(text, type, formats);
   if (formatted !== undefined) return refused;
-  const shape = `regexp_full_match(${text}, ${literal(SHAPES[type] as string)})`;
+  const written = numberText(text, type, formats);
+  const shape = `regexp_full_match(${written}, ${literal(SHAPES[type] as string)})`;
   // A double keeps 15 digits of every whole number; longer ones would be rounded without a word.
-  const rounded = `strlen(${text}) > 15 AND regexp_full_match(${text}, '[+-]?[0-9]{16,}')`;
+  const rounded = `strlen(${text}) > 15 AND regexp_full_match(${written}, '[+-]?[0-9]{16,}')`;
   const otherwise = type === "double" ? `(${rounded}) OR ${refused}` : refused;
   return `(CASE WHEN ${text} IS NULL THEN false WHEN ${shape} THEN ${otherwise} ELSE true END)`;
 }

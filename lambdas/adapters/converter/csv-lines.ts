@@ -8,19 +8,18 @@ import { answer, forget } from "./lookup.ts";
 
 /** What is the same for all files of a scan. */
 export interface Layout {
+  readonly options: CsvOptions;
   readonly columns: readonly string[];
   readonly linesBefore: number;
 }
 
 export class CsvLines {
   readonly #directory: string;
-  readonly #options: CsvOptions;
   readonly #known = new Map<SpooledSource, RecordLines>();
   readonly #tokens = new Set<string>();
 
-  constructor(directory: string, options: CsvOptions) {
+  constructor(directory: string) {
     this.#directory = directory;
-    this.#options = options;
   }
 
   /** Lines of the rows, from 1 each. */
@@ -28,8 +27,8 @@ export class CsvLines {
     const known = this.#known.get(source);
     if (known !== undefined) return known;
     const lines = new RecordLines();
-    let record = this.#options.header ? -1 : 0;
-    await eachRecord(source.path, dialectOf(this.#options, layout), (_, { line }) => lines.add(++record, line));
+    let record = layout.options.header ? -1 : 0;
+    await eachRecord(source.path, dialectOf(layout), (_, { line }) => lines.add(++record, line));
     this.#known.set(source, lines);
     return lines;
   }
@@ -58,7 +57,7 @@ export class CsvLines {
   }
 }
 
-export function dialectOf(options: CsvOptions, { columns, linesBefore }: Layout): Dialect {
+export function dialectOf({ options, columns, linesBefore }: Layout): Dialect {
   const { delimiter, quote, comment } = options;
   return {
     delimiter: delimiter === "" ? (options.type === "tsv" ? "\t" : ",") : delimiter,

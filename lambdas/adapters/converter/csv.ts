@@ -6,15 +6,15 @@
 import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import { blameStructure } from "./csv-blame.ts";
-import { type CsvOptions, columnNames, firstRecord } from "./csv-header.ts";
+import { type CsvOptions, columnNames, type Header } from "./csv-header.ts";
 import { inferTypes, widenTypes } from "./csv-infer.ts";
 import { CsvLines, dialectOf } from "./csv-lines.ts";
+import { lookAt } from "./csv-look.ts";
 import { type MendedCsv, mendCsv, NOTE_PREFIX, type Note } from "./csv-mend.ts";
 import { isMisfit } from "./duckdb-errors.ts";
 import {
   FILE_COLUMN,
   type FormatReader,
-  failure,
   hintOf,
   NO_VERDICT,
   type ReaderContext,
@@ -38,8 +38,13 @@ const ROOM_BYTES = 64;
 
 /** Files that can be read in one scan. */
 export interface CsvGroup {
+  /** As given, or as recognised of its files. */
+  readonly options: CsvOptions;
   readonly columns: readonly string[];
+  /** Physical lines before the header's last row. */
   readonly linesBefore: number;
+  /** The same as DuckDB counts them. */
+  readonly skip: number;
   /** Their bad rows were taken out: `rows` and nothing else is left, or rows `noted` in one more field. */
   readonly mended?: "rows" | "noted";
   readonly sources: SpooledSource[];
@@ -54,39 +59,36 @@ export class CsvReader implements FormatReader {
   readonly #unfit = new Set<SpooledSource>();
   readonly #lines: CsvLines;
   readonly #mended = new Map<SpooledSource, MendedCsv>();
-  #typed = true;
+  #typed: boolean;
 
   constructor(context: ReaderContext, options: CsvOptions) {
     this.#context = context;
     this.#options = options;
-    this.#lines = new CsvLines(context.directory, options);
+    this.#lines = new CsvLines(context.directory);
     this.#formats = {
       ...(options.dateFormat === undefined ? {} : { date: options.dateFormat }),
       ...(options.timestampFormat === undefined ? {} : { timestamp: options.timestampFormat }),
+      ...(options.decimalSeparator === undefined ? {} : { decimalSeparator: options.decimalSeparator }),
+      ...(options.thousandsSeparator === undefined ? {} : { thousandsSeparator: options.thousandsSeparator }),
     };
+    // DuckDB's own numbers and booleans are read without looking at how they are written.
+    this.#typed =
+      options.trim !== true && options.decimalSeparator === undefined && options.thousandsSeparator === undefined;
   }
 
   async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
-    const text = head.toString("utf8");
-    if (text.includes("\0")) return failure(source, "NOT_TEXT", "holds NUL bytes; set the format or encoding it has");
-    const record = firstRecord(text, this.#options, source.sizeBytes <= head.length);
-    if (record === undefined) return undefined;
-    if (record === "cut") {
-      return failure(
-        source,
-        "MALFORMED_HEADER",
-        "the first record does not end within 64 KiB; check quote and delimiter",
-        { line: 1 },
-      );
-    }
-    const header = this.#options.header ? record.values : record.values.map((_, index) => `column${index}`);
-    const columns = columnNames(header, [...LINEAGE_NAMES]);
-    this.#join(source, { columns, linesBefore: record.linesBefore });
+    const seen = await lookAt(source, head, this.#options);
+    if (seen === undefined || "reason" in seen) return seen;
+    const { header, options } = seen;
+    const names = options.header ? header.values : header.values.map((_, index) => `column${index}`);
+    this.#join(source, { options, columns: columnNames(names, [...LINEAGE_NAMES]), ...placeOf(header) });
     return undefined;
   }
 
   #join(source: SpooledSource, layout: Omit<CsvGroup, "sources">): void {
-    const key = JSON.stringify([layout.mended, layout.linesBefore, layout.columns]);
+    const { options, columns, linesBefore, skip, mended } = layout;
+    const dialect = [options.delimiter, options.quote, options.escape, options.header];
+    const key = JSON.stringify([mended, linesBefore, skip, columns, ...dialect]);
     const group = this.#groups.get(key) ?? { ...layout, sources: [] };
     group.sources.push(source);
     this.#groups.set(key, group);
@@ -196,9 +198,9 @@ export class CsvReader implements FormatReader {
     const policy = this.#context.job.badRows;
     const outcome = await mendCsv({
       source,
-      dialect: dialectOf(this.#options, group),
+      dialect: dialectOf(group),
       columns: group.columns.length,
-      header: this.#options.header,
+      header: group.options.header,
       policy,
       directory: this.#context.directory,
     });
@@ -208,7 +210,7 @@ export class CsvReader implements FormatReader {
     for (const { sources } of this.#groups.values())
       if (sources.includes(source)) sources.splice(sources.indexOf(source), 1);
     const mended = policy.onBadRow === "rescue" ? "noted" : "rows";
-    this.#join(source, { columns: group.columns, linesBefore: 0, mended });
+    this.#join(source, { options: group.options, columns: group.columns, linesBefore: 0, skip: 0, mended });
     return undefined;
   }
 
@@ -434,14 +436,14 @@ export class CsvReader implements FormatReader {
   #read(group: CsvGroup, extra: Readonly<Record<string, string>> = {}, only?: SpooledSource): string {
     const largest = Math.max(...(only ? [only] : group.sources).map(({ sizeBytes }) => sizeBytes));
     const lineBytesMax = Math.min(LINE_BYTES_MAX, Math.max(LINE_BYTES_MIN, largest + ROOM_BYTES));
-    const { delimiter, quote, comment, nullValues, header, type } = this.#options;
-    return tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
+    const { delimiter, quote, comment, nullValues, header, type } = group.options;
+    const scan = tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
       auto_detect: "false",
       header: String(header && group.mended === undefined),
-      skip: String(group.linesBefore),
+      skip: String(group.skip),
       delim: literal(delimiter === "" ? (type === "tsv" ? "\t" : ",") : delimiter),
       quote: literal(quote),
-      escape: literal(this.#options.escape),
+      escape: literal(group.options.escape),
       comment: comment === undefined ? undefined : literal(comment),
       nullstr: list(["", ...nullValues].map(literal)),
       allow_quoted_nulls: "false",
@@ -451,7 +453,22 @@ export class CsvReader implements FormatReader {
       buffer_size: String(2 * lineBytesMax),
       ...extra,
     });
+    if (group.options.trim !== true) return scan;
+    const columns = group.columns.map((_, index) => `${trimmed(`c${index}`, nullValues)} AS c${index}`);
+    const notes = group.mended === "noted" ? [noteOf(group)] : [];
+    return `(SELECT ${[...columns, ...notes, FILE_COLUMN].join(", ")} FROM ${scan})`;
   }
+}
+
+function placeOf({ linesBefore, skip }: Header): Pick<CsvGroup, "linesBefore" | "skip"> {
+  return { linesBefore, skip };
+}
+
+/** What is nothing but white space is empty; an empty text stays one, as it was quoted. */
+function trimmed(column: string, nullValues: readonly string[]): string {
+  const value = `trim(${column}, ' \t')`;
+  const nulls = ["", ...nullValues].map(literal).join(", ");
+  return `CASE WHEN ${value} <> ${column} AND ${value} IN (${nulls}) THEN NULL ELSE ${value} END`;
 }
 
 function columnTypes(types: readonly string[]): string {

@@ -37,7 +37,7 @@ import { ObjectReader } from "./objects.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
 import { Slots } from "./slots.ts";
-import { DiskBudget, SMALL_BYTES, spool } from "./spool.ts";
+import { DiskBudget, SMALL_BYTES, type SourceEncoding, spool } from "./spool.ts";
 import { SpoolError } from "./spool-error.ts";
 import { registerTally } from "./tally.ts";
 import { draftField } from "./types.ts";
@@ -111,7 +111,7 @@ class DuckDbConversion implements Conversion {
     } catch (error) {
       if (!small) await rm(path, { force: true });
       if (!(error instanceof SpoolError)) throw error;
-      return { index: source.index, reason: error.reason, message: error.message };
+      return { index: source.index, reason: error.reason, message: error.message, ...error.place };
     }
   }
 
@@ -279,7 +279,7 @@ function readerOf(context: ReaderContext): FormatReader {
   }
 }
 
-function encodingOf(job: ConversionJob): "utf-8" | "utf-16" | "latin-1" | "binary" {
+function encodingOf(job: ConversionJob): SourceEncoding {
   switch (job.format.type) {
     case "csv":
     case "tsv":

@@ -2,8 +2,10 @@
 
 export class SpoolError extends Error {
   readonly reason: string;
-  constructor(reason: string, message: string) {
+  readonly place: { readonly line?: number; readonly byte?: number };
+  constructor(reason: string, message: string, place: { readonly line?: number; readonly byte?: number } = {}) {
     super(message);
     this.reason = reason;
+    this.place = place;
   }
 }

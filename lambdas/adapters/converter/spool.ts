@@ -5,7 +5,7 @@
 import { type FileHandle, open, writeFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
-import type { Compression } from "../../core/config.ts";
+import type { Compression, CsvEncoding } from "../../core/config.ts";
 import { MoraineError } from "../../core/errors.ts";
 import { CountedBody, decompress, formatOf } from "./inflate.ts";
 import { overwrite } from "./slots.ts";
@@ -53,12 +53,14 @@ export const SMALL_BYTES = 256 * 1024;
 const RATIO_MAX = 300;
 const RATIO_MATTERS_BYTES = 64 * 1024 * 1024;
 
+export type SourceEncoding = CsvEncoding | "binary";
+
 export interface SpoolOptions {
   readonly disk: DiskBudget;
   readonly path: string;
   readonly name: string;
   readonly compression: Compression;
-  readonly encoding: "utf-8" | "utf-16" | "latin-1" | "binary";
+  readonly encoding: SourceEncoding;
   /** Bytes to keep free at the start of the file, as one blank line. */
   readonly roomBytes: number;
 }

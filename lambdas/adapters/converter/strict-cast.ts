@@ -4,11 +4,12 @@
 
 import { decimalOf, fixedLengthOf } from "../../core/iceberg/type-text.ts";
 import type { PrimitiveType } from "../../core/iceberg/types.ts";
+import { type NumberFormats, numberText } from "./csv-numbers.ts";
 import { literal } from "./sql.ts";
 import { duckType } from "./types.ts";
 
-/** `strptime` formats for texts that are not ISO 8601. */
-export interface TextFormats {
+/** `strptime` formats for texts that are not ISO 8601, and how numbers are written. */
+export interface TextFormats extends NumberFormats {
   readonly date?: string;
   readonly timestamp?: string;
 }
@@ -58,7 +59,8 @@ export function misfits(text: string, type: PrimitiveType, formats: TextFormats 
   return `(CASE ${whens.join(" ")} ELSE false END)`;
 }
 
-function castOf(text: string, type: PrimitiveType, formats: TextFormats): Cast {
+function castOf(given: string, type: PrimitiveType, formats: TextFormats): Cast {
+  const text = numberText(given, type, formats);
   const format = type === "date" ? formats.date : type.startsWith("timestamp") ? formats.timestamp : undefined;
   if (format !== undefined) return parsed(text, type, format);
   const value = `CAST(${text} AS ${duckType(type)})`;

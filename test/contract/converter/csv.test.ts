@@ -97,6 +97,22 @@ describe("types of new columns", () => {
 });
 
 describe("headers", () => {
+  // DuckDB skips lines, and counts no comment as one: the first rows were lost.
+  test("comments before it cost no row, wherever they stand among blank and skipped lines", async () => {
+    const job = csvJob({ comment: "#", skipLines: 1 });
+    for (const before of ["x\n", "#\n#\n", "#\n\n#\n", "x\n#\n\n", '"\n#"\n\n#\n', "x\n \n#\n"]) {
+      const text = `${before}a,b\n1,2\n3,4\n`;
+      const files = {
+        "lf.csv": text,
+        "crlf.csv": text.replaceAll("\n", "\r\n"),
+        "cr.csv": text.replaceAll("\n", "\r"),
+      };
+      const { rows, loaded, failures } = await convertAll(work, job, files);
+      expect([before, failures, loaded]).toEqual([before, [], { 0: 2, 1: 2, 2: 2 }]);
+      expect(rows.map((row) => Number(row["a"]) + Number(row["b"])).sort()).toEqual([3, 3, 3, 7, 7, 7]);
+    }
+  });
+
   const known = schemaOf([
     { name: "a", type: "string" },
     { name: "b", type: "string" },

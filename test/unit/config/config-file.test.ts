@@ -75,6 +75,25 @@ describe("defaults", () => {
     expect(valid(SMALLEST.replace("csv", "tsv")).ingestions[0]?.format).toMatchObject({ type: "tsv", delimiter: "\t" });
   });
 
+  test("the escape is the quote unless told", () => {
+    const format = valid(SMALLEST.replace("type: csv", 'type: csv, quote: "\'"')).ingestions[0]?.format;
+    expect(format).toMatchObject({ quote: "'", escape: "'" });
+  });
+
+  test("a dialect that is recognised leaves alone what is given", () => {
+    const recognised = (options: string) => {
+      const format = valid(SMALLEST.replace("type: csv", `type: csv, ${options}`)).ingestions[0]?.format;
+      return format?.type === "csv" ? format.recognise : [];
+    };
+    expect(recognised("dialect: given")).toBeUndefined();
+    expect(recognised("dialect: auto")).toEqual(["delimiter", "quote", "escape", "header", "skipLines", "footerLines"]);
+    expect(recognised('dialect: auto, delimiter: ";", headerRows: 2, footerLines: 0')).toEqual([
+      "quote",
+      "escape",
+      "skipLines",
+    ]);
+  });
+
   test("objects are read up to a mebibyte, or not at all", () => {
     const format = (options: string) => valid(SMALLEST.replace("type: csv", options)).ingestions[0]?.format;
     expect(format("type: metadata")).toEqual({ type: "metadata" });
@@ -285,9 +304,54 @@ describe("errors", () => {
       "6: ingestions[0].batch.filesMax: is 0; write a whole number from 1 to 10000",
     ],
     [
-      "a delimiter of two characters",
-      SMALLEST.replace("type: csv", 'type: csv, delimiter: "::"'),
-      '4: ingestions[0].format.delimiter: "::" is not one character; write exactly one, in quotes',
+      "a delimiter of five bytes",
+      SMALLEST.replace("type: csv", 'type: csv, delimiter: "|||||"'),
+      '4: ingestions[0].format.delimiter: "|||||" has 5 bytes; write 1 to 4, in quotes',
+    ],
+    [
+      "a delimiter that holds a line end",
+      SMALLEST.replace("type: csv", 'type: csv, delimiter: ",\\n"'),
+      '4: ingestions[0].format.delimiter: ",\\n" holds a line end or NUL; choose another delimiter',
+    ],
+    [
+      "a quote that is no ASCII character",
+      SMALLEST.replace("type: csv", 'type: csv, quote: "«"'),
+      '4: ingestions[0].format.quote: "«" is not one ASCII character; write one, or "" for none',
+    ],
+    [
+      "a comment that is the quote",
+      SMALLEST.replace("type: csv", `type: csv, comment: '"'`),
+      '4: ingestions[0].format.comment: "\\"" is the quote too; choose another',
+    ],
+    [
+      "a quote in the delimiter",
+      SMALLEST.replace("type: csv", `type: csv, delimiter: "|'", quote: "'"`),
+      `4: ingestions[0].format.quote: "'" is in the delimiter too; choose another`,
+    ],
+    [
+      "several header rows and no header",
+      SMALLEST.replace("type: csv", "type: csv, header: false, headerRows: 2"),
+      "4: ingestions[0].format.headerRows: needs a header; remove it or header",
+    ],
+    [
+      "thousands that are decimals",
+      SMALLEST.replace("type: csv", 'type: csv, thousandsSeparator: "."'),
+      '4: ingestions[0].format.thousandsSeparator: "." is the decimal separator too; choose another',
+    ],
+    [
+      "a separator that is a digit",
+      SMALLEST.replace("type: csv", 'type: csv, decimalSeparator: "5"'),
+      '4: ingestions[0].format.decimalSeparator: "5" separates no digits; write one character such as "," or "."',
+    ],
+    [
+      "a dialect nobody knows",
+      SMALLEST.replace("type: csv", "type: csv, dialect: guess"),
+      '4: ingestions[0].format.dialect: "guess" is not known; use given, auto',
+    ],
+    [
+      "an encoding nobody knows",
+      SMALLEST.replace("type: csv", "type: csv, encoding: windows-1251"),
+      '4: ingestions[0].format.encoding: "windows-1251" is not known; use utf-8, utf-16, latin-1, windows-1252 (did you mean windows-1252?)',
     ],
     [
       "a property Moraine keeps",

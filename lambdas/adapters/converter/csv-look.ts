@@ -1,0 +1,94 @@
+// The first look at a CSV file: its dialect, where that is recognised, its header, and what is no row, which is taken out of the file here.
+
+import { isUtf8 } from "node:buffer";
+import type { SourceFailure } from "../../core/ports.ts";
+import { recogniseDialect } from "./csv-dialect.ts";
+import { blankOut, cutLines, tailOf } from "./csv-edges.ts";
+import { markExcess } from "./csv-excess.ts";
+import { type CsvOptions, type Header, headerOf } from "./csv-header.ts";
+import { failure, type SpooledSource } from "./format.ts";
+
+/** Notes after the rows are looked for here. */
+const TAIL_BYTES = 4096;
+
+export interface Looked {
+  /** As given, with what was recognised. */
+  readonly options: CsvOptions;
+  readonly header: Header;
+}
+
+/** `head`: the first bytes. Undefined: there are no rows. */
+export async function lookAt(
+  source: SpooledSource,
+  head: Buffer,
+  given: CsvOptions,
+): Promise<Looked | SourceFailure | undefined> {
+  const text = head.toString("utf8");
+  if (text.includes("\0")) return failure(source, "NOT_TEXT", "holds NUL bytes; set the format or encoding it has");
+  const whole = source.sizeBytes <= head.length;
+  const options = await dialectOf(source, text, whole, given);
+  if (options === undefined || "reason" in options) return options;
+  const header = headerOf(text, options, whole);
+  if (header === undefined) return undefined;
+  if (header === "cut") {
+    const message = "the first record does not end within 64 KiB; check quote and delimiter";
+    return failure(source, "MALFORMED_HEADER", message, { line: 1 });
+  }
+  const refused = refuseHeader(source, head, header) ?? (await cutFooter(source, text, options, header));
+  if (refused !== undefined) return refused;
+  const plain = await blankQuotes(source, text, options, header);
+  const from = Buffer.byteLength(text.slice(0, options.header ? header.end : header.start));
+  await markExcess(source.path, head, whole && options.footerLines === undefined, from, header.values.length, options);
+  return { options, header: plain };
+}
+
+async function dialectOf(
+  source: SpooledSource,
+  head: string,
+  whole: boolean,
+  given: CsvOptions,
+): Promise<CsvOptions | SourceFailure | undefined> {
+  if (given.recognise === undefined || given.recognise.length === 0) return given;
+  const tail = whole ? head : (await tailOf(source.path, TAIL_BYTES)).toString("utf8");
+  const told = recogniseDialect({ head, whole, tail }, given);
+  if (told === undefined) return undefined;
+  if (told.dialect !== undefined) return { ...given, ...told.dialect };
+  const place = told.line === undefined ? {} : { line: told.line };
+  return failure(source, "DIALECT_UNKNOWN", `the dialect cannot be told: ${told.unknown}`, place);
+}
+
+/** DuckDB does not look at the bytes of a header, and a name would have a replacement character. */
+function refuseHeader(source: SpooledSource, head: Buffer, { values, linesBefore }: Header): SourceFailure | undefined {
+  if (!values.some((name) => name.includes("\ufffd")) || isUtf8(head.subarray(0, head.lastIndexOf("\n") + 1)))
+    return undefined;
+  const line = linesBefore + 1;
+  return failure(source, "INVALID_ENCODING", `the header is not UTF-8 (line ${line}); set the format's encoding`, {
+    line,
+  });
+}
+
+async function cutFooter(
+  source: SpooledSource,
+  text: string,
+  { footerLines = 0, header }: CsvOptions,
+  { start, end }: Header,
+): Promise<SourceFailure | undefined> {
+  if (footerLines === 0) return undefined;
+  const keepBytes = Buffer.byteLength(text.slice(0, header ? end : start));
+  if (await cutLines(source.path, footerLines, keepBytes)) return undefined;
+  const message = `has fewer lines than skipLines, the header and footerLines (${footerLines}) together; correct footerLines`;
+  return failure(source, "MALFORMED_CSV", message);
+}
+
+/** A lone quote in a line that DuckDB skips would take the next lines with it. */
+async function blankQuotes(
+  source: SpooledSource,
+  text: string,
+  { quote }: CsvOptions,
+  header: Header,
+): Promise<Header> {
+  const before = text.slice(0, header.start);
+  if (quote === "" || !before.includes(quote)) return header;
+  await blankOut(source.path, Buffer.byteLength(before));
+  return { ...header, skip: header.skip + header.comments };
+}
