@@ -6,6 +6,7 @@ import { Construct } from "constructs";
 import { LIMITS } from "../lambdas/core/environment.ts";
 import type { CommitQueue } from "./commit-queue.ts";
 import { grantCommit, grantLedger } from "./grants.ts";
+import type { Intake } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { MoraineFunction } from "./moraine-function.ts";
 import type { Warehouse } from "./warehouse.ts";
@@ -13,6 +14,7 @@ import type { Warehouse } from "./warehouse.ts";
 export interface CommitterProps {
   readonly bundle: string;
   readonly environment: Readonly<Record<string, string>>;
+  readonly intake: Intake;
   readonly ledger: Ledger;
   readonly warehouse: Warehouse;
   readonly commitQueue: CommitQueue;
@@ -39,5 +41,7 @@ export class Committer extends Construct {
     );
     grantLedger(this.code, props.ledger);
     grantCommit(this.code, props.warehouse);
+    // Rows that a commit put into quarantine are loaded like any file.
+    this.code.allow(["sqs:SendMessage"], [props.intake.queue.queueArn]);
   }
 }

@@ -6,6 +6,8 @@ import * as glue from "aws-cdk-lib/aws-glue";
 import * as s3 from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import type { MoraineConfig } from "../lambdas/core/config.ts";
+import type { TableName } from "../lambdas/core/ids.ts";
+import { quarantineTable } from "../lambdas/core/schema/quarantine.ts";
 import { acknowledge } from "./checks.ts";
 
 export class Warehouse extends Construct {
@@ -80,7 +82,11 @@ export class Warehouse extends Construct {
 
   #catalogArns(config: MoraineConfig): readonly string[] {
     const arn = (resource: string): string => Stack.of(this).formatArn({ service: "glue", resource });
-    const targets = config.ingestions.map(({ target }) => target);
+    const quarantining = config.ingestions.filter(({ badRows }) => badRows.onBadRow === "quarantine");
+    const targets: TableName[] = [
+      ...config.ingestions.map(({ target }) => target),
+      ...quarantining.map(({ target }) => quarantineTable(target)),
+    ];
     return [
       arn("catalog"),
       ...new Set(targets.map(({ database }) => arn(`database/${database}`))),

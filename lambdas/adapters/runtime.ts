@@ -12,6 +12,7 @@ import { PointerCatalog } from "../core/iceberg/pointer-catalog.ts";
 import { type TableName, tableIdOf } from "../core/ids.ts";
 import type { Catalog, Clock, Ledger, ObjectStore, Queues, Random } from "../core/ports.ts";
 import { resolveBuckets } from "../core/resolve-buckets.ts";
+import { quarantineTable } from "../core/schema/quarantine.ts";
 import { DEFAULT_LIMITS, type Settings } from "../core/settings.ts";
 import { DynamoLedger } from "./dynamodb-ledger.ts";
 import { GluePointer } from "./glue-pointer.ts";
@@ -75,7 +76,12 @@ export function createRuntime(folder: string, environment: Environment = process
 
 /** All tables the configuration names, each once. */
 export function configuredTables(config: MoraineConfig): TableName[] {
-  return [...new Map(config.ingestions.map(({ target }) => [tableIdOf(target), tableNameOf(target)])).values()];
+  const quarantines = config.ingestions.filter(({ badRows }) => badRows.onBadRow === "quarantine");
+  const names = [
+    ...config.ingestions.map(({ target }) => tableNameOf(target)),
+    ...quarantines.map(({ target }) => quarantineTable(target)),
+  ];
+  return [...new Map(names.map((name) => [tableIdOf(name), name])).values()];
 }
 
 function tableNameOf({ database, table }: TableName): TableName {

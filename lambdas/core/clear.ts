@@ -29,6 +29,7 @@ import {
   tablePartition,
 } from "./records.ts";
 import { heldFiles, sendAgain } from "./release.ts";
+import { quarantineFolder } from "./schema/quarantine.ts";
 import type { Settings } from "./settings.ts";
 import { batchFolders, manifestPaths } from "./stage.ts";
 import { SCHEMA_FOLDER } from "./table.ts";
@@ -113,7 +114,8 @@ async function removeBatch(sweep: TableSweep, item: LedgerItem, committed: Reado
   await releaseLate(sweep, batch);
   await freeFiles(ports, batch);
   const table = committed.has(batch.batch) ? undefined : await ports.catalog.load(sweep.name);
-  const folders = table === undefined ? [] : batchFolders(table.metadata.location, batch.batch);
+  const folders = table === undefined ? [] : [...batchFolders(table.metadata.location, batch.batch)];
+  if (!committed.has(batch.batch)) folders.push(quarantineFolder(sweep.settings.warehouseUri, sweep.name, batch.batch));
   for (const folder of folders) await removeUnreached(sweep, folder, new Set());
   await removeItem(ports.ledger, item.key, item.revision);
 }

@@ -11,7 +11,7 @@ import { isKind, MoraineError } from "./errors.ts";
 import { findGhosts, removeGhosts } from "./ghosts.ts";
 import { type BatchId, type IntentId, type Revision, type TableId, type TableName, tableIdOf } from "./ids.ts";
 import { writeItem } from "./ledger-writes.ts";
-import type { Catalog, Clock, Ledger, LoadedTable, ObjectStore, Random } from "./ports.ts";
+import type { Catalog, Clock, Ledger, LoadedTable, ObjectStore, Queues, Random } from "./ports.ts";
 import {
   BATCH_PREFIX,
   type BatchRecord,
@@ -35,6 +35,7 @@ export interface CommitPorts {
   readonly store: ObjectStore;
   readonly ledger: Ledger;
   readonly catalog: Catalog;
+  readonly queues: Queues;
 }
 
 export interface CommitContext {

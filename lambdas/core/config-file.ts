@@ -216,12 +216,11 @@ function readTypes(section: Section, key: string): Readonly<Record<string, strin
 
 function readBadRows(section: Section): Ingestion["badRows"] {
   const { onBadRow, shareMax } = BAD_ROW_DEFAULTS;
-  section.choice("onBadRow", {
-    values: ["reject_file"],
-    fallback: "reject_file",
-    planned: ["rescue", "quarantine"],
-  });
-  return { onBadRow, shareMax: section.share("badRowShareMax", shareMax) };
+  const values = ["rescue", "quarantine", "reject_file"] as const;
+  return {
+    onBadRow: section.choice("onBadRow", { values, fallback: onBadRow }) ?? onBadRow,
+    shareMax: section.share("badRowShareMax", shareMax),
+  };
 }
 
 function readBatch(section: Section | undefined): Ingestion["batch"] {

@@ -7,6 +7,7 @@ import { type Check, shown } from "./config-text.ts";
 import { readPattern } from "./discovery/partitions.ts";
 import { isObjectFormat, OBJECT_COLUMN_NAMES, objectColumns } from "./object-rows.ts";
 import { checkPathDate } from "./path-date.ts";
+import { quarantineTable } from "./schema/quarantine.ts";
 
 function pattern(expression: RegExp, what: string, remedy: string): Check {
   return (text) => (expression.test(text) ? undefined : `${shown(text)} is no ${what}; ${remedy}`);
@@ -177,6 +178,11 @@ function conflictsWithObjects({ format, compression, schema, target }: Ingestion
   return conflicts;
 }
 
+function takesQuarantine({ badRows, target }: Ingestion, other: Ingestion["target"]): boolean {
+  const { database, table } = quarantineTable(target);
+  return badRows.onBadRow === "quarantine" && database === other.database && table === other.table;
+}
+
 function conflictsBetween(ingestion: Ingestion, other: Ingestion, index: number): readonly Conflict[] {
   const conflicts: Conflict[] = [];
   const add = (section: Conflict["section"], key: string, message: string): void => {
@@ -192,6 +198,13 @@ function conflictsBetween(ingestion: Ingestion, other: Ingestion, index: number)
     );
   }
   const { target } = ingestion;
+  if (takesQuarantine(other, target) || takesQuarantine(ingestion, other.target)) {
+    add(
+      "target",
+      "table",
+      `"${target.table}" and "${other.target.table}": one is the other's quarantine; rename a table`,
+    );
+  }
   if (target.table === "" || target.database !== other.target.database || target.table !== other.target.table)
     return conflicts;
   if (!same(target.partitionBy, other.target.partitionBy)) {

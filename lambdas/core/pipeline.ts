@@ -16,6 +16,7 @@ import { postpone } from "./postpone.ts";
 import type { StagedFile } from "./records.ts";
 import type { Router } from "./routing.ts";
 import { type FitJob, fitFiles } from "./schema/fit.ts";
+import { quarantineFolder } from "./schema/quarantine.ts";
 import { addSamples } from "./schema/sample.ts";
 import type { Settings } from "./settings.ts";
 import { Spans, type Step } from "./spans.ts";
@@ -197,7 +198,9 @@ async function loadClaimed(
     if (files.length === 0) return undefined;
     const replaces = ingestion.onOverwrite === "replace" ? files.flatMap(replacedPath) : [];
     const { store } = ports;
-    const job = { store, metadata, batch: batch.record.batch, conversion, result, files, replaces };
+    const { batch: id } = batch.record;
+    const quarantine = quarantineFolder(settings.warehouseUri, ingestion.target, id);
+    const job = { store, metadata, batch: id, quarantine, conversion, result, files, replaces };
     const staged = await spans.time("stage", () => stageBatch(job));
     await spans.time("seal", () => sealBatch(ports, batch, staged));
     work.sealed(result.loaded.map(({ index }) => index));

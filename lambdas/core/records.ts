@@ -15,6 +15,7 @@ import type { PartitionField, StagedManifest } from "./iceberg/types.ts";
 import type { BatchId, Fingerprint, IngestionId, IntentId, ObjectUri, Revision, TableId } from "./ids.ts";
 import { pack, unpack } from "./packing.ts";
 import type { Attribute, LedgerItem, LedgerKey } from "./ports.ts";
+import type { StagedQuarantine } from "./schema/quarantine.ts";
 
 export type FileStatus = "DISCOVERED" | "PROCESSING" | "SUCCESS" | "FAILED" | "SKIPPED" | "REJECTED";
 
@@ -100,6 +101,7 @@ export interface Staged {
   /** Of the spec the data manifest is written under, whose id may have been given away by the time it is committed. */
   readonly partitionFields?: readonly PartitionField[];
   readonly files: readonly StagedFile[];
+  readonly quarantine?: StagedQuarantine;
   readonly dataFiles: number;
   readonly deleteFiles: number;
   readonly records: number;

@@ -7,7 +7,7 @@ import { snapshotIdOf } from "./commit-build.ts";
 import { mapLimit } from "./concurrency.ts";
 import type { Revision } from "./ids.ts";
 import { removeItem, writeItem } from "./ledger-writes.ts";
-import type { Clock, Ledger } from "./ports.ts";
+import type { Clock, Ledger, Queues } from "./ports.ts";
 import {
   type BatchRecord,
   batchKey,
@@ -24,6 +24,7 @@ import {
   type StagedFile,
   settledRevision,
 } from "./records.ts";
+import { quarantineEvent } from "./schema/quarantine.ts";
 import type { Settings } from "./settings.ts";
 
 /** An intent that is in the table, with those of its batches whose items are still there. */
@@ -37,6 +38,7 @@ export interface LandedIntent {
 interface SettlePorts {
   readonly ledger: Ledger;
   readonly clock: Clock;
+  readonly queues: Queues;
 }
 
 export async function settleIntent(ports: SettlePorts, settings: Settings, landed: LandedIntent): Promise<void> {
@@ -44,6 +46,10 @@ export async function settleIntent(ports: SettlePorts, settings: Settings, lande
   for (const batch of landed.batches) {
     const files = batch.staged?.files ?? [];
     await mapLimit(files, settings.parallelism, (file) => settleFile(ports, intent, batch, file));
+    // Sent again when settling is done again, and loaded once all the same.
+    const quarantine = batch.staged?.quarantine;
+    if (quarantine !== undefined)
+      await ports.queues.sendIntake([quarantineEvent(quarantine, batch.sealedAtMs ?? ports.clock.now())]);
     await removeItem(ports.ledger, batchKey(head.table, batch.batch), sealedRevision(batch.batch));
   }
   await recordCommit(ports, head, intent);

@@ -10,11 +10,14 @@ import type { DataFile, PartitionSpec, StagedManifest, TableMetadata } from "./i
 import type { BatchId, ObjectUri } from "./ids.ts";
 import type { Conversion, ConversionResult, ConvertedFile, ObjectStore } from "./ports.ts";
 import type { Staged, StagedFile } from "./records.ts";
+import type { StagedQuarantine } from "./schema/quarantine.ts";
 
 export interface StageJob {
   readonly store: ObjectStore;
   readonly metadata: TableMetadata;
   readonly batch: BatchId;
+  /** Where rows that are none go. */
+  readonly quarantine: string;
   readonly conversion: Conversion;
   readonly result: ConversionResult;
   readonly files: readonly StagedFile[];
@@ -37,6 +40,7 @@ export async function stageBatch(job: StageJob): Promise<Staged> {
     ...(dataManifest === undefined ? {} : { dataManifest, partitionFields: defaultSpec(metadata).fields }),
     ...(deleteManifest === undefined ? {} : { deleteManifest }),
     files: job.files,
+    ...(await uploadQuarantine(job)),
     dataFiles: data.length,
     deleteFiles: deletes.length,
     records: sum(data.map((file) => file.recordCount)),
@@ -61,6 +65,19 @@ async function uploadDeletes(job: StageJob): Promise<DataFile> {
   assert(field !== undefined, "a table whose files are replaced has the column _file_path");
   const file = await job.conversion.writeDeletes(schema, field.id, job.replaces);
   return uploadFile(job, file, "deletes", { content: "equality-deletes", equalityIds: [field.id] });
+}
+
+async function uploadQuarantine(job: StageJob): Promise<{ readonly quarantine?: StagedQuarantine }> {
+  const { quarantine } = job.result;
+  const rows = sum(job.files.map(({ quarantined = 0 }) => quarantined));
+  assert((quarantine?.rows ?? 0) === rows, "rows in quarantine equal rows the files lack");
+  if (quarantine === undefined || rows === 0) return {};
+  const uri = `${job.quarantine}rows.ndjson` as ObjectUri;
+  const stored = await job.store.put(uri, quarantine.body, { contentType: "application/x-ndjson" });
+  assert(stored.kind === "stored", "nothing but a condition refuses a put");
+  const { body } = quarantine;
+  const sizeBytes = body instanceof Uint8Array ? body.length : body.sizeBytes;
+  return { quarantine: { uri, etag: stored.etag, sizeBytes, rows } };
 }
 
 async function uploadFile(

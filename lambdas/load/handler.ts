@@ -12,10 +12,12 @@ import { ENV, LIMITS } from "../core/environment.ts";
 import { isKind } from "../core/errors.ts";
 import { type LoadReport, load } from "../core/pipeline.ts";
 import { createRouter } from "../core/routing.ts";
+import { quarantineIngestions } from "../core/schema/quarantine.ts";
 
 const runtime = createRuntime(import.meta.dirname);
 const ports = { ...runtime.ports, converter: startConverter() };
-const route = createRouter(runtime.config.ingestions);
+const { ingestions } = runtime.config;
+const route = createRouter([...ingestions, ...quarantineIngestions(ingestions, runtime.settings.warehouseUri)]);
 const QUEUE_URLS = [process.env[ENV.intakeQueueUrl] ?? "", process.env[ENV.backfillQueueUrl] ?? ""];
 
 function startConverter(): DuckDbConverter {

@@ -128,7 +128,10 @@ export class Moraine {
   /** The metadata the commit made. */
   async commit(table: TableName): Promise<TableMetadata> {
     const deadlineMs = this.#tick() + 1;
-    const report = await commitTable({ ports: this.#ports(), settings: SETTINGS, deadlineMs }, table);
+    const report = await commitTable(
+      { ports: { ...this.#ports(), queues: this.#queues }, settings: SETTINGS, deadlineMs },
+      table,
+    );
     if (report.commits !== 1) throw new Error(`${report.commits} commits instead of one`);
     return this.metadata(table);
   }

@@ -15,7 +15,7 @@ import type { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import type { MemoryPointer } from "../fakes/memory-pointer.ts";
 import { BUCKET, type Landing, type Version } from "./landing.ts";
 import type { SimRow } from "./row-converter.ts";
-import { INGESTIONS, LEDGER_ID } from "./settings.ts";
+import { INGESTIONS, LEDGER_ID, QUARANTINES } from "./settings.ts";
 import { currentRows, reachable } from "./table-reader.ts";
 
 export interface RestingState {
@@ -33,7 +33,7 @@ export function checkRun(state: RestingState): string[] {
   const items = state.ledger.items();
   const problems: string[] = [];
   if (state.intakeLeft > 0) problems.push(`liveness: ${state.intakeLeft} messages are still in the intake queue`);
-  problems.push(...checkDeadLetters(state));
+  problems.push(...checkDeadLetters(state), ...checkQuarantine(state, items));
   for (const ingestion of INGESTIONS) {
     try {
       problems.push(...checkTable(state, items, ingestion).map((problem) => `${ingestion.id}: ${problem}`));
@@ -167,12 +167,42 @@ function checkRows(landing: Landing, file: FileRecord, { onOverwrite }: Ingestio
   const counts = new Map<string, number>();
   for (const id of own) counts.set(id, (counts.get(id) ?? 0) + 1);
   for (const [id, count] of counts) if (count > 1) problems.push(`row ${id} is in the table ${count} times`);
-  const loaded = file.loaded === undefined ? [] : (landing.versionOf(file.key, file.loaded.version.etag)?.lines ?? []);
+  const loaded = file.loaded === undefined ? [] : rowsOfVersion(landing.versionOf(file.key, file.loaded.version.etag));
   for (const id of loaded) if (!counts.has(id)) problems.push(`row ${id} of a loaded version is missing`);
   const allowed = new Set(loaded);
   if (onOverwrite === "append")
-    for (const version of goodVersions(landing, file.key)) for (const id of version.lines) allowed.add(id);
+    for (const version of goodVersions(landing, file.key)) for (const id of rowsOfVersion(version)) allowed.add(id);
   for (const id of counts.keys()) if (!allowed.has(id)) problems.push(`row ${id} should not be in the table`);
+  return problems;
+}
+
+function rowsOfVersion(version: Version | undefined): readonly string[] {
+  return (version?.lines ?? []).filter((line) => !line.startsWith("QUARANTINE"));
+}
+
+/** Rows that were none: each of a loaded version once in the quarantine, none twice, and nothing left behind by batches that died. */
+function checkQuarantine(state: RestingState, items: readonly LedgerItem[]): string[] {
+  const problems: string[] = [];
+  const quarantine = QUARANTINES[0] as Ingestion;
+  const table = tableIdOf(quarantine.target);
+  const metadata = metadataOf(state, table);
+  const rows = metadata === undefined ? [] : currentRows(state.store, metadata);
+  const own = rows.filter((row) => row.path !== "foreign");
+  const texts = own.map((row) => (JSON.parse(row.id) as { readonly text: string }).text);
+  if (new Set(texts).size < texts.length) problems.push("quarantine: a row is there twice");
+  for (const file of items.filter((item) => item.body["kind"] === "file").map(readFile)) {
+    if (file.ingestion === quarantine.id && file.status !== "SUCCESS")
+      problems.push(`quarantine: ${file.key} is ${file.status}`);
+    if (file.ingestion !== "app" || file.loaded === undefined) continue;
+    const lines = state.landing.versionOf(file.key, file.loaded.version.etag)?.lines ?? [];
+    for (const line of lines.filter((each) => each.startsWith("QUARANTINE")))
+      if (!texts.includes(line)) problems.push(`quarantine: ${line} of ${file.key} is missing`);
+  }
+  const committed = items.filter((item) => item.body["kind"] === "commit").flatMap((item) => readCommit(item).batches);
+  for (const uri of state.store.objects.keys()) {
+    const batch = /\/_quarantine\/.*\/([^/]+)\/rows\.ndjson$/.exec(uri)?.[1];
+    if (batch !== undefined && !committed.some((each) => each === batch)) problems.push(`orphan: ${uri}`);
+  }
   return problems;
 }
 

@@ -78,6 +78,7 @@ export class Landing {
     const lines = Array.from({ length: count }, (_, n) => {
       return `${key}#${serial}#${n}${column}${world.chance(odd) ? ":long" : ""}`;
     });
+    if (key.startsWith("app/") && world.chance(0.3)) lines.push(`QUARANTINE#${serial}`);
     if (world.chance(0.03)) lines.push("POISON", `${serial}`);
     else if (world.chance(0.1)) lines.push(world.pick(["BAD", `LATE#${serial}`]));
     return { key, etag: etagOf(lines.join("\n")), lines, kind: kindOf(lines) };

@@ -37,32 +37,38 @@ const ROWS_PER_FILE = 6;
 interface Added {
   readonly source: Source;
   readonly lines: readonly string[];
+  readonly quarantined: readonly string[];
   readonly bytes: number;
 }
 
 class RowConversion implements Conversion {
+  readonly #job: ConversionJob;
   readonly #added: Added[] = [];
   readonly #treatments = new Map<number, Treatment>();
   readonly #die: () => Promise<never>;
 
-  constructor(die: () => Promise<never>) {
+  constructor(job: ConversionJob, die: () => Promise<never>) {
+    this.#job = job;
     this.#die = die;
   }
 
   /** A source without a body is one row, named as its object. */
   async add(source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<SourceFailure | undefined> {
     if (body === undefined) {
-      this.#added.push({ source, lines: [source.uri], bytes: 0 });
+      this.#added.push({ source, lines: [source.uri], quarantined: [], bytes: 0 });
       return undefined;
     }
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();
     const lines = text.split("\n").filter((line) => line !== "");
+    // No row of the table's, where the ingestion bears such.
+    const isRow = (line: string) => this.#job.badRows?.onBadRow !== "quarantine" || !line.startsWith("QUARANTINE");
     if (lines.includes("POISON")) return this.#die();
     const bad = lines.indexOf("BAD");
     if (bad >= 0) return { index: source.index, reason: "MALFORMED", message: `line ${bad + 1}`, line: bad + 1 };
-    this.#added.push({ source, lines, bytes: text.length });
+    const odd = lines.filter((line) => !isRow(line));
+    this.#added.push({ source, lines: lines.filter(isRow), quarantined: odd, bytes: text.length });
     return undefined;
   }
 
@@ -97,7 +103,8 @@ class RowConversion implements Conversion {
     const failures: SourceFailure[] = [];
     const rows: SimRow[] = [];
     const loaded: LoadedSource[] = [];
-    for (const { source, lines, bytes } of this.#added) {
+    const quarantine: string[] = [];
+    for (const { source, lines, quarantined, bytes } of this.#added) {
       const { index } = source;
       if (lines.some((line) => line.startsWith("LATE"))) {
         failures.push({ index, reason: "MALFORMED", message: "found late" });
@@ -105,14 +112,18 @@ class RowConversion implements Conversion {
       }
       rows.push(...lines.map((id) => ({ id, path: source.uri })));
       const rescued = this.#treatments.get(index)?.rescue === true ? unfitOf(lines, schema).length : 0;
-      loaded.push({ index, records: lines.length, rescued, quarantined: 0, bytesRead: bytes });
+      loaded.push({ index, records: lines.length, rescued, quarantined: quarantined.length, bytesRead: bytes });
+      quarantine.push(...quarantined.map((text) => JSON.stringify({ text, file: source.uri })));
     }
     const files: ConvertedFile[] = [];
     for (let start = 0; start < rows.length; start += ROWS_PER_FILE) {
       const part = rows.slice(start, start + ROWS_PER_FILE);
       files.push(fileOf({ rows: part } satisfies SimDataFile, part.length));
     }
-    return { files, loaded, failures, misfits: [] };
+    const count = quarantine.length;
+    const kept =
+      count === 0 ? {} : { quarantine: { rows: count, body: new Uint8Array(Buffer.from(quarantine.join("\n"))) } };
+    return { files, loaded, failures, misfits: [], ...kept };
   }
 
   #misfitsOf({ source, lines }: Added, schema: Schema): Misfits | undefined {
@@ -152,8 +163,8 @@ export class RowConverter implements Converter {
     this.#die = die;
   }
 
-  async start(_job: ConversionJob): Promise<Conversion> {
-    return new RowConversion(this.#die);
+  async start(job: ConversionJob): Promise<Conversion> {
+    return new RowConversion(job, this.#die);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Ingestion, OverwritePolicy } from "../../lambdas/core/config.ts";
 import { DEFAULT_DISCOVERY } from "../../lambdas/core/discovery/defaults.ts";
 import type { IngestionId } from "../../lambdas/core/ids.ts";
 import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "../../lambdas/core/schema/defaults.ts";
+import { quarantineIngestions } from "../../lambdas/core/schema/quarantine.ts";
 import type { Settings } from "../../lambdas/core/settings.ts";
 import type { FaultRates } from "./invocation.ts";
 import { BUCKET } from "./landing.ts";
@@ -43,10 +44,13 @@ export function settingsUnder({ lateMaxMs, skewMaxMs }: FaultRates): Settings {
 /** Every policy that decides by itself or lets a person decide; `fail` is a failure like others. */
 export const INGESTIONS: readonly Ingestion[] = [
   ingestionOf("rep", "replace", {}),
-  ingestionOf("app", "append", { rescueShareMax: 0.5 }),
+  { ...ingestionOf("app", "append", { rescueShareMax: 0.5 }), badRows: { onBadRow: "quarantine", shareMax: 1 } },
   ingestionOf("ign", "ignore", { policy: "hold" }),
   ingestionOf("res", "replace", { policy: "rescue" }),
 ];
+
+/** What loads the rows that `app` puts into quarantine. */
+export const QUARANTINES = quarantineIngestions(INGESTIONS, SETTINGS.warehouseUri);
 
 function ingestionOf(id: string, onOverwrite: OverwritePolicy, schema: Partial<Ingestion["schema"]>): Ingestion {
   return {

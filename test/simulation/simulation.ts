@@ -24,7 +24,7 @@ import { Landing } from "./landing.ts";
 import { Mailbox } from "./mailbox.ts";
 import { RowConverter } from "./row-converter.ts";
 import { type Sabotage, type Saboteur, saboteurOf } from "./sabotage.ts";
-import { INGESTIONS, INVOCATION_MS, RECEIVES_MAX, settingsUnder, VISIBILITY_MS } from "./settings.ts";
+import { INGESTIONS, INVOCATION_MS, QUARANTINES, RECEIVES_MAX, settingsUnder, VISIBILITY_MS } from "./settings.ts";
 import { World } from "./world.ts";
 
 export interface SimulationOptions {
@@ -42,7 +42,8 @@ export interface SimulationResult {
   readonly trace: readonly string[] | undefined;
 }
 
-const TABLES: readonly TableName[] = INGESTIONS.map(({ target }) => target);
+const ALL = [...INGESTIONS, ...QUARANTINES];
+const TABLES: readonly TableName[] = ALL.map(({ target }) => target);
 const FAULTY_MS = 90_000;
 /** Before the end nobody decides any more, so that what was decided is carried out. */
 const SETTLING_MS = 2 * 60_000;
@@ -214,7 +215,7 @@ class Simulation {
     const context = {
       ports,
       settings: this.#settings,
-      route: createRouter(INGESTIONS),
+      route: createRouter(ALL),
       deadlineMs: ports.clock.now() + this.#patienceMs,
     };
     const report = await load(context, letters);
@@ -276,7 +277,7 @@ class Simulation {
       random: world.random,
     });
     const ports: ForeignPorts = { world, store: this.#store, catalog };
-    const name = world.pick(TABLES);
+    const name = world.pick(INGESTIONS).target;
     const act = world.pick(["append", "compact", "expire"]);
     if (act === "compact") return foreignCompaction(ports, name);
     if (act === "expire") return foreignExpiry(ports, name, 1 + world.upTo(3));

@@ -1,6 +1,14 @@
-// The quarantine: rows that could not be read as rows, kept as text beside the table they were meant for.
+// The quarantine: rows that could not be read as rows, kept as text in a table beside the one they were meant for.
+//
+// They get there by the one path. A batch stages them as one NDJSON object; settling its commit sends that object's event to the intake queue,
+// before the batch item goes; and an ingestion that nobody had to write loads it into `<table>_quarantine`, exactly once like any file.
 
+import type { Ingestion } from "../config.ts";
+import { DEFAULT_DISCOVERY } from "../discovery/defaults.ts";
+import { formatIntake } from "../events.ts";
 import type { DraftField } from "../iceberg/types.ts";
+import { type BatchId, type IngestionId, type ObjectUri, splitUri, type TableName, tableIdOf } from "../ids.ts";
+import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "./defaults.ts";
 
 /** Columns of a quarantine table, and the keys of each record in a conversion's `quarantine`. */
 export const QUARANTINE_FIELDS = [
@@ -22,3 +30,55 @@ export const QUARANTINE_FIELDS = [
 export type QuarantineRow = Readonly<Record<(typeof QUARANTINE_FIELDS)[number]["name"], string | number | null>>;
 
 export const QUARANTINE_TEXT_MAX = 16_384;
+
+/** What a batch staged for the quarantine. */
+export interface StagedQuarantine {
+  readonly uri: ObjectUri;
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly rows: number;
+}
+
+export function quarantineTable({ database, table }: TableName): TableName {
+  return { database, table: `${table}_quarantine` };
+}
+
+/** Folder of everything that a batch puts into quarantine. */
+export function quarantineFolder(warehouseUri: string, { database, table }: TableName, batch: BatchId): string {
+  return `${warehouseUri}/_quarantine/${database}/${table}/${batch}/`;
+}
+
+/** The ingestions that load quarantines, one for each table that has one. */
+export function quarantineIngestions(ingestions: readonly Ingestion[], warehouseUri: string): Ingestion[] {
+  const quarantining = ingestions.filter(({ badRows }) => badRows.onBadRow === "quarantine");
+  const targets = new Map(quarantining.map(({ target }) => [tableIdOf(target), target]));
+  return [...targets].map(([table, target]) =>
+    quarantineIngestion(`${table}~quarantine` as IngestionId, target, warehouseUri),
+  );
+}
+
+const TARGET_FILE_BYTES = 128 * 1024 * 1024;
+
+function quarantineIngestion(id: IngestionId, target: Ingestion["target"], warehouseUri: string): Ingestion {
+  const { bucket, key: prefix } = splitUri(`${warehouseUri}/_quarantine/${target.database}/${target.table}/`);
+  const columns = Object.fromEntries(QUARANTINE_FIELDS.map(({ name, type }) => [name, type]));
+  return {
+    id,
+    source: { bucket, prefix, include: [], exclude: [] },
+    format: { type: "ndjson" },
+    compression: "auto",
+    target: { ...quarantineTable(target), partitionBy: [], targetFileSizeBytes: TARGET_FILE_BYTES, properties: {} },
+    schema: { ...SCHEMA_DEFAULTS, columns, hints: columns },
+    badRows: BAD_ROW_DEFAULTS,
+    onOverwrite: "ignore",
+    lineage: false,
+    batch: { filesMax: 1000, bytesMax: 1024 * 1024 * 1024 },
+    discovery: DEFAULT_DISCOVERY,
+  };
+}
+
+/** The intake message that has it loaded. `putAtMs`: when it was put, or a moment later. */
+export function quarantineEvent({ uri, etag, sizeBytes }: StagedQuarantine, putAtMs: number): string {
+  const { bucket, key } = splitUri(uri);
+  return formatIntake([{ bucket, key, version: { etag, sizeBytes, timeMs: putAtMs } }]);
+}
