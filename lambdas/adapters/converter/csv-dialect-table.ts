@@ -39,7 +39,16 @@ export function findTable(
     const message = `no header follows the notes before line ${first.line + 1}; give skipLines and header`;
     return { unknown: message, line: first.line };
   }
+  const again = header ? rows.slice(start + 1).find((row) => sameCells(row, first)) : undefined;
+  if (again !== undefined) {
+    const message = `line ${again.line + 1} is the header again; give headerRows, or split the file`;
+    return { unknown: message, line: again.line };
+  }
   return { header, skipLines: start > 0 ? first.line : 0 };
+}
+
+function sameCells(a: Row, b: Row): boolean {
+  return a.cells.length === b.cells.length && a.cells.every(({ text }, column) => text === b.cells[column]?.text);
 }
 
 /** A line that stands beside a table: one filled cell where rows have three or more, or no more than half of the fields. */

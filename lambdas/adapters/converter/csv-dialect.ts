@@ -57,6 +57,10 @@ const SCORE_MIN = 0.1;
 /** Two different delimiters so close to each other are not told apart. */
 const CLOSE = 0.97;
 
+interface Weighted extends Separators {
+  readonly weight: number;
+}
+
 interface Candidate extends Separators {
   readonly score: number;
   /** Of its rows, those of the usual width. */
@@ -113,10 +117,14 @@ function bestOf(
 ): Candidate | { readonly unknown: string } | undefined {
   const judged = text.slice(0, JUDGED_CHARS);
   const isWhole = whole && judged.length === text.length;
-  const candidates = separatorsOf(judged, given, recognised)
-    .map(({ weight, ...separators }) => judge(judged, isWhole, separators, weight, given.comment))
-    .filter((candidate) => candidate.rows.length > 0)
-    .toSorted((a, b) => b.score - a.score);
+  const candidates: Candidate[] = [];
+  let atLeast = 0;
+  for (const separators of separatorsOf(judged, given, recognised)) {
+    const candidate = judge(judged, isWhole, separators, given.comment, atLeast);
+    atLeast = Math.max(atLeast, candidate.score * CLOSE);
+    if (candidate.rows.length > 0) candidates.push(candidate);
+  }
+  candidates.sort((a, b) => b.score - a.score);
   const [first] = candidates;
   if (first === undefined)
     return judged.trim() === "" ? undefined : { unknown: "no row ends within the first 16 KiB; give the dialect" };
@@ -139,11 +147,7 @@ function isLonger(longer: Candidate, shorter: Candidate): boolean {
 }
 
 /** Only what the text has room for: a delimiter it does not hold tells nothing, nor does an escape. */
-function separatorsOf(
-  text: string,
-  given: CsvOptions,
-  recognised: ReadonlySet<DialectPart>,
-): (Separators & { readonly weight: number })[] {
+function separatorsOf(text: string, given: CsvOptions, recognised: ReadonlySet<DialectPart>): Weighted[] {
   const held = DELIMITERS.filter(([delimiter]) => text.includes(delimiter));
   const delimiters = !recognised.has("delimiter")
     ? ([[given.delimiter, 1]] as const)
@@ -170,12 +174,13 @@ function escapesOf(
   return quote !== "" && text.includes(`\\${quote}`) ? [quote, "\\"] : [quote];
 }
 
+/** `atLeast`: a candidate that cannot score so much need not be looked at closely; its score is then what it could reach at most. */
 function judge(
   text: string,
   whole: boolean,
-  separators: Separators,
-  weight: number,
+  { weight, ...separators }: Weighted,
   comment: string | undefined,
+  atLeast: number,
 ): Candidate {
   const rows = rowsOf(text, separators, whole).filter(
     ({ cells }) => comment === undefined || cells[0]?.quoted === true || cells[0]?.text.startsWith(comment) !== true,
@@ -183,14 +188,9 @@ function judge(
   const width = usualWidth(rows);
   const usual = rows.filter((row) => !row.malformed && row.cells.length === width);
   const share = rows.length === 0 ? 0 : usual.length / rows.length;
-  const columns = width === 1 ? ONE_COLUMN_SCORE : 1 - 1 / width;
-  return {
-    ...separators,
-    rows,
-    width,
-    share,
-    score: share * columns * kindScore(usual.slice(0, JUDGED_ROWS)) ** 2 * (width === 1 ? 1 : weight),
-  };
+  const most = share * (width === 1 ? ONE_COLUMN_SCORE : (1 - 1 / width) * weight);
+  const score = most < atLeast ? most : most * kindScore(usual.slice(0, JUDGED_ROWS)) ** 2;
+  return { ...separators, rows, width, share, score };
 }
 
 /** How many fields most rows have; of two numbers the larger. */

@@ -4,6 +4,7 @@ import { isUtf8 } from "node:buffer";
 import type { SourceFailure } from "../../core/ports.ts";
 import { recogniseDialect } from "./csv-dialect.ts";
 import { blankOut, cutLines, tailOf } from "./csv-edges.ts";
+import { markExcess } from "./csv-excess.ts";
 import { type CsvOptions, type Header, headerOf } from "./csv-header.ts";
 import { failure, type SpooledSource } from "./format.ts";
 
@@ -34,7 +35,11 @@ export async function lookAt(
     return failure(source, "MALFORMED_HEADER", message, { line: 1 });
   }
   const refused = refuseHeader(source, head, header) ?? (await cutFooter(source, text, options, header));
-  return refused ?? { options, header: await blankQuotes(source, text, options, header) };
+  if (refused !== undefined) return refused;
+  const plain = await blankQuotes(source, text, options, header);
+  const from = Buffer.byteLength(text.slice(0, options.header ? header.end : header.start));
+  await markExcess(source.path, head, whole && options.footerLines === undefined, from, header.values.length, options);
+  return { options, header: plain };
 }
 
 async function dialectOf(

@@ -104,6 +104,57 @@ describe("options", () => {
   });
 });
 
+describe("empty fields at the end of a row", () => {
+  const big = (row: string, n: number) => Array.from({ length: n }, () => row).join("\n");
+
+  test("beyond those of the header fail the file with the line, for values may have moved", async () => {
+    const files = {
+      "moved.csv": "a,b,c\n1,2,3\n4,,5,\n",
+      "last.csv": "a,b,c\n1,2,3\n4,,5,",
+      "two.csv": "a,b,c\n1,2,3,\n4,5,6,,\n",
+      "quoted.csv": 'a,b,c\n1,2,"x,\ny"\n4,,"z,z",\n',
+      "crlf.csv": "a,b,c\r\n1,2,3\r\n4,,5,\r\n",
+      "large.csv": `a,b,c\n${big("1,2,some text that is long enough", 100_000)}\n4,,5,\n`,
+      "good.csv": 'a,b,c\n1,2,\n4,5,"x,"\n7,,\n',
+    };
+    const { failures, loaded } = await convertAll(work, csvJob(), files);
+    expect(failures.map(({ index, reason, line }) => [index, reason, line]).sort()).toEqual([
+      [0, "ROW_TOO_LONG", 3],
+      [1, "ROW_TOO_LONG", 3],
+      [2, "ROW_TOO_LONG", 2],
+      // DuckDB counts records here, not lines.
+      [3, "ROW_TOO_LONG", 3],
+      [4, "ROW_TOO_LONG", 3],
+      [5, "ROW_TOO_LONG", 100_002],
+    ]);
+    expect(loaded).toEqual({ 6: 3 });
+  });
+
+  test("count also where spaces delimit", async () => {
+    for (const delimiter of [" ", ", "]) {
+      const text = ["a|b|c", "1|2|3", "4||5|", ""].join("\n").replaceAll("|", delimiter);
+      const { failures } = await convertAll(work, csvJob({ delimiter }), { "a.csv": text });
+      expect(failures).toMatchObject([{ reason: "ROW_TOO_LONG", line: 3 }]);
+    }
+  });
+
+  test("fail the file also where every row has as many, for the header may have lost a name", async () => {
+    const { failures } = await convertAll(work, csvJob(), {
+      "names.csv": "ab,c\n1,2,\n3,4,\n",
+      "large.csv": `ab,c\n${big("1,2,", 50_000)}\n`,
+    });
+    expect(failures).toMatchObject([
+      { index: 0, reason: "ROW_TOO_LONG", line: 2 },
+      { index: 1, reason: "ROW_TOO_LONG", line: 2 },
+    ]);
+    const { loaded } = await convertAll(work, csvJob({ delimiter: "||" }), {
+      "a.csv": `a||b||\n${big("1||2||", 50_000)}\n`,
+      "b.csv": `a||b\n${big("1||", 50_000)}\n1||"||"`,
+    });
+    expect(loaded).toEqual({ 0: 50_000, 1: 50_001 });
+  });
+});
+
 describe("encodings", () => {
   test("windows-1252 is read, and its bytes that mean nothing are refused with their place", async () => {
     const job = csvJob({ encoding: "windows-1252" });

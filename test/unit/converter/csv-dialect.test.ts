@@ -155,6 +155,12 @@ describe("a header", () => {
     expect(unknown("yes,no\nno,yes\nyes,yes\n")).toMatch(/line 1 is a header cannot be told/);
   });
 
+  test("that comes again is no row, so the file is not told", () => {
+    const rows = Array.from({ length: 20 }, (_, id) => `${id},x\n`).join("");
+    expect(unknown(`id,name\n${rows}id,name\n`)).toMatch(/line 22 is the header again/);
+    expect(unknown(`id,name\nid,name\n${rows}`)).toMatch(/line 2 is the header again/);
+  });
+
   test("with another number of fields than the rows is damaged, and not a note", () => {
     expect(unknown("idname,born,city\n1,Ada,1815-12-10,London\n2,Alan,1912-06-23,London\n")).toMatch(
       /line 1 has 3 fields, most rows have 4/,
