@@ -1,6 +1,6 @@
 // Rows with more fields than the header, the last ones empty: DuckDB drops empty fields at the end without a word, also where a delimiter
-// too many has moved every value behind it by one column (`1,,2,` under `a,b,c`). Such a row gets a space in its last field, and so is one
-// with too many fields to DuckDB as well. Where all rows end with the same delimiters too many, nothing has moved, and nothing is done.
+// too many has moved every value behind it by one column (`1,,2,` under `a,b,c`), or one too few has moved the names (`ab,c` over `1,2,`).
+// Such a row gets a space in its last field (where spaces delimit, a dash), and so is one with too many fields to DuckDB as well.
 
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename } from "node:fs/promises";
@@ -32,11 +32,11 @@ export async function markExcess(
   const scan = new ExcessScan(options, width, lineEnd, from);
   if (whole) scan.feed(head.subarray(from), true);
   else await scanFile(scan, path, from);
-  const places = scan.places();
+  const { places } = scan;
   if (places.length === 0) return;
   await pipeline(
     createReadStream(path, { highWaterMark: CHUNK_BYTES }),
-    (chunks: AsyncIterable<Buffer>) => withSpaces(chunks, places),
+    (chunks: AsyncIterable<Buffer>) => marked(chunks, places, options.delimiter.includes(" ") ? "-" : " "),
     createWriteStream(`${path}.marked`),
   );
   await rename(`${path}.marked`, path);
@@ -68,7 +68,7 @@ async function scanFile(scan: ExcessScan, path: string, from: number): Promise<v
   scan.feed(Buffer.alloc(0), true);
 }
 
-async function* withSpaces(chunks: AsyncIterable<Buffer>, places: readonly number[]): AsyncGenerator<Buffer> {
+async function* marked(chunks: AsyncIterable<Buffer>, places: readonly number[], mark: string): AsyncGenerator<Buffer> {
   let start = 0;
   let next = 0;
   for await (const chunk of chunks) {
@@ -76,13 +76,13 @@ async function* withSpaces(chunks: AsyncIterable<Buffer>, places: readonly numbe
     for (; next < places.length && (places[next] as number) < start + chunk.length; next++) {
       const end = (places[next] as number) - start;
       yield chunk.subarray(at, end);
-      yield Buffer.from(" ");
+      yield Buffer.from(mark);
       at = end;
     }
     yield chunk.subarray(at);
     start += chunk.length;
   }
-  if (next < places.length) yield Buffer.from(" ");
+  if (next < places.length) yield Buffer.from(mark);
 }
 
 /** Fed with the bytes of the rows, one chunk after the other. Lines without a quote that end in a value cost one search for their end. */
@@ -93,10 +93,8 @@ class ExcessScan {
   readonly #quote: number;
   readonly #escape: number;
   readonly #comment: number;
-  readonly #places: number[] = [];
-  /** Delimiters of the first record, if all so far have as many and end with one too many. */
-  #alike: number | undefined;
-  #records = 0;
+  /** Where a mark makes each such row one that DuckDB refuses. */
+  readonly places: number[] = [];
   #offset: number;
   #held: Buffer = Buffer.alloc(0);
   /** Of a record that goes on in the next line: delimiters so far, or undefined. */
@@ -110,11 +108,6 @@ class ExcessScan {
     this.#escape = byteOf(options.escape);
     this.#comment = byteOf(options.comment);
     this.#offset = from;
-  }
-
-  /** Where a space makes each such row one that DuckDB refuses. */
-  places(): readonly number[] {
-    return this.#alike === undefined ? this.#places : [];
   }
 
   feed(chunk: Buffer, last: boolean): void {
@@ -144,15 +137,8 @@ class ExcessScan {
     const fresh = this.#open === undefined;
     if (fresh && (start === end || bytes[start] === this.#comment)) return;
     if (!fresh || quotes) this.#quotedLine(bytes, start, end);
-    else if (!this.#endsWithDelimiter(bytes, start, end)) this.#record(0, false, end);
-    else this.#record(this.#count(bytes, start, end), true, this.#offset + end);
-  }
-
-  #record(delimiters: number, emptyLast: boolean, place: number): void {
-    const excess = emptyLast && delimiters >= this.#width;
-    if (excess) this.#places.push(place);
-    if (this.#records++ === 0) this.#alike = excess ? delimiters : undefined;
-    else if (!excess || delimiters !== this.#alike) this.#alike = undefined;
+    else if (this.#endsWithDelimiter(bytes, start, end) && this.#count(bytes, start, end) >= this.#width)
+      this.places.push(this.#offset + end);
   }
 
   #endsWithDelimiter(bytes: Buffer, start: number, end: number): boolean {
@@ -193,7 +179,8 @@ class ExcessScan {
       } else if (byte !== SPACE) emptySoFar = false;
     }
     this.#open = quoted ? count : undefined;
-    if (!quoted) this.#record(count, emptySoFar && this.#endsWithDelimiter(bytes, start, end), this.#offset + end);
+    const excess = !quoted && emptySoFar && count >= this.#width && this.#endsWithDelimiter(bytes, start, end);
+    if (excess) this.places.push(this.#offset + end);
   }
 
   #startsDelimiter(bytes: Buffer, at: number, end: number): boolean {

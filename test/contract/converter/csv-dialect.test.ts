@@ -130,15 +130,28 @@ describe("empty fields at the end of a row", () => {
     expect(loaded).toEqual({ 6: 3 });
   });
 
-  test("are nothing where every row has as many", async () => {
-    expect(await load(csvJob(), 'a,b\n1,2,\n3,"4,",\n\n')).toEqual([
-      { a: 1n, b: "2" },
-      { a: 3n, b: "4," },
+  test("count also where spaces delimit", async () => {
+    for (const delimiter of [" ", ", "]) {
+      const text = ["a|b|c", "1|2|3", "4||5|", ""].join("\n").replaceAll("|", delimiter);
+      const { failures } = await convertAll(work, csvJob({ delimiter }), { "a.csv": text });
+      expect(failures).toMatchObject([{ reason: "ROW_TOO_LONG", line: 3 }]);
+    }
+  });
+
+  test("fail the file also where every row has as many, for the header may have lost a name", async () => {
+    const { failures } = await convertAll(work, csvJob(), {
+      "names.csv": "ab,c\n1,2,\n3,4,\n",
+      "large.csv": `ab,c\n${big("1,2,", 50_000)}\n`,
+    });
+    expect(failures).toMatchObject([
+      { index: 0, reason: "ROW_TOO_LONG", line: 2 },
+      { index: 1, reason: "ROW_TOO_LONG", line: 2 },
     ]);
     const { loaded } = await convertAll(work, csvJob({ delimiter: "||" }), {
-      "a.csv": `a||b\n${big("1||2||", 50_000)}\n`,
+      "a.csv": `a||b||\n${big("1||2||", 50_000)}\n`,
+      "b.csv": `a||b\n${big("1||", 50_000)}\n1||"||"`,
     });
-    expect(loaded).toEqual({ 0: 50_000 });
+    expect(loaded).toEqual({ 0: 50_000, 1: 50_001 });
   });
 });
 
