@@ -50,8 +50,8 @@ export class CsvReader implements FormatReader {
   readonly #options: CsvOptions;
   readonly #formats: TextFormats;
   readonly #groups = new Map<string, CsvGroup>();
-  /** Treated sources that have values which do not fit; the others are read like any. */
-  readonly #unfit = new Set<SpooledSource>();
+  /** Columns in which a source is known to have values that do not fit: all others are read as fast as any. */
+  readonly #unfit = new Map<SpooledSource, Set<string>>();
   readonly #lines: CsvLines;
   readonly #mended = new Map<SpooledSource, MendedCsv>();
   #typed = true;
@@ -234,19 +234,24 @@ export class CsvReader implements FormatReader {
       failures.push(...found.failures);
       return found.misfits;
     };
-    const treated = group.sources.filter((source) => this.#treatmentOf(source, schema, places) !== undefined);
-    for (const source of treated) reported.push(...(await scan([source], this.#treatmentOf(source, schema, places))));
-    for (const misfit of await scan(
-      group.sources.filter((source) => !treated.includes(source)),
-      undefined,
-    )) {
-      const source = group.sources.find((candidate) => candidate.source.index === misfit.index);
-      if (source !== undefined && this.#context.treatments.has(misfit.index)) {
-        this.#unfit.add(source);
-        again = true;
-      } else reported.push(misfit);
+    for (const misfit of await scan(group.sources, undefined)) {
+      const source = group.sources.find((candidate) => candidate.source.index === misfit.index) as SpooledSource;
+      const learned = this.#learn(source, misfit);
+      const treatment = treatmentOf(this.#context, source, schema);
+      const open = treatment === undefined ? [misfit] : await scan([source], treatment);
+      reported.push(...open);
+      again ||= open.length === 0 && learned;
     }
     return { failures, misfits: reported, again };
+  }
+
+  /** Whether there is a column among them that was not known to have misfits. */
+  #learn(source: SpooledSource, { columns }: Misfits): boolean {
+    const known = this.#unfit.get(source) ?? new Set();
+    const before = known.size;
+    for (const { path } of columns) known.add(path);
+    this.#unfit.set(source, known);
+    return known.size > before;
   }
 
   /** Of a source that cannot be read like any other. */
@@ -321,20 +326,23 @@ export class CsvReader implements FormatReader {
     places: readonly Place[],
   ): Promise<string> {
     const token = await this.#lines.tell(source, group);
+    const unfit = this.#unfit.get(source) ?? new Set();
+    const types = fieldsIn(group).map((name) => {
+      return unfit.has(findByName(schema.fields, name)?.name ?? name) ? "VARCHAR" : this.#readType(schema, name);
+    });
     return treatedSelect({
       schema,
-      places,
+      places: places.filter(({ path, type }) => type === undefined || unfit.has(path)),
       treatment: this.#treatmentOf(source, schema, places) as Treatment,
       own: (column) => ownText(group, column),
-      column: (field, unfit) => {
-        const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
-        const none = `CAST(NULL AS ${duckType(field.type)})`;
-        if (index < 0 || (typeof field.type !== "string" && unfit(field.name) !== undefined)) return none;
-        const cast = castText(this.#text(index, field), field.type as PrimitiveType, this.#formats);
-        const flag = unfit(field.name);
-        return flag === undefined ? cast : `CASE WHEN ${flag} THEN NULL ELSE ${cast} END`;
+      column: (field, flagOf) => {
+        const flag = flagOf(field.name);
+        if (flag === undefined) return this.#column(group, field);
+        if (typeof field.type !== "string") return `CAST(NULL AS ${duckType(field.type)})`;
+        const cast = castText(this.#text(indexOfColumn(group, field.name), field), field.type, this.#formats);
+        return `CASE WHEN ${flag} THEN NULL ELSE ${cast} END`;
       },
-      from: this.#numbered(group, source),
+      from: this.#numbered(group, source, types),
       source,
       where: `'"line":' || ${lookup(token, ROW)}`,
       ...(this.#hasNotes(source) ? { notes: this.#notes(group, source) } : {}),
@@ -354,8 +362,9 @@ export class CsvReader implements FormatReader {
   }
 
   /** One thread reads in order, so row numbers are those of the file. */
-  #numbered(group: CsvGroup, source: SpooledSource): string {
-    return `(SELECT *, row_number() OVER () AS ${ROW} FROM ${this.#read(group, { parallel: "false" }, source)})`;
+  #numbered(group: CsvGroup, source: SpooledSource, types = fieldsIn(group).map(() => "VARCHAR")): string {
+    const read = this.#read(group, { parallel: "false", columns: columnTypes(types) }, source);
+    return `(SELECT *, row_number() OVER () AS ${ROW} FROM ${read})`;
   }
 
   #groupsOf(sources: readonly SpooledSource[]): CsvGroup[] {

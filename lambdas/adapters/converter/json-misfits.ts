@@ -52,7 +52,8 @@ export class JsonMisfits {
     this.#files = files;
   }
 
-  async find(source: SpooledSource, target: Target): Promise<FoundInSource> {
+  /** `shape`: of all the source's records, where it is known. */
+  async find(source: SpooledSource, target: Target, known: Shape | undefined): Promise<FoundInSource> {
     const treatment = treatmentOf(this.#context, source, target.schema);
     const fits = fitReader(target);
     const lines = this.#files.isLines(source);
@@ -88,7 +89,7 @@ export class JsonMisfits {
       }
     }
     if (unfit === 0) return { failure: undefined, misfits: undefined, concerned, records };
-    const types = await this.#typesOf(source, target, columns);
+    const types = typesAt(known ?? (await this.#shapeOf(source)), target, columns);
     const misfits = {
       index: source.source.index,
       records,
@@ -150,22 +151,21 @@ export class JsonMisfits {
     return jsonRecords(this.#context.session, this.#files, source, this.#files.isLines(source));
   }
 
-  /** From all values of the source, not only those that do not fit. */
-  async #typesOf(
-    source: SpooledSource,
-    { renamed }: Target,
-    columns: ReadonlyMap<string, ColumnCount>,
-  ): Promise<DraftType[]> {
+  async #shapeOf(source: SpooledSource): Promise<Shape> {
     const reader = new ShapeReader();
     for await (const piece of this.#records(source)) {
       for (const { text } of piece) if (!isRescuedRow(text)) reader.add(text, 0);
     }
-    const keys = new Map([...renamed].map(([key, name]) => [name, key]));
-    return [...columns].map(([path, { collides }]) => {
-      const type = collides ? "string" : typeOfShape(shapeAt(reader.shape, path, keys));
-      return type ?? "string";
-    });
+    return reader.shape;
   }
+}
+
+/** From all values of the source, not only those that do not fit. */
+function typesAt(shape: Shape, { renamed }: Target, columns: ReadonlyMap<string, ColumnCount>): DraftType[] {
+  const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+  return [...columns].map(([path, { collides }]) => {
+    return (collides ? undefined : typeOfShape(shapeAt(shape, path, keys))) ?? "string";
+  });
 }
 
 function fitReader({ schema, renamed }: Target): FitReader {
