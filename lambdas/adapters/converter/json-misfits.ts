@@ -16,6 +16,8 @@ import { emptyShape, type Shape, ShapeReader } from "./json-shape.ts";
 import { typeOfShape } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 
+/** Ends the path of a rewritten source: what comes before is the path of the source itself. */
+export const TREATED = ".treated";
 const SAMPLES = 3;
 const SAMPLE_LENGTH = 100;
 
@@ -45,7 +47,6 @@ interface ColumnCount {
 export class JsonMisfits {
   readonly #context: ReaderContext;
   readonly #files: JsonFiles;
-  #written = 0;
 
   constructor(context: ReaderContext, files: JsonFiles) {
     this.#context = context;
@@ -110,7 +111,7 @@ export class JsonMisfits {
     treatment: Treatment,
     concerned: readonly number[],
   ): Promise<SpooledSource> {
-    const path = `${this.#context.directory}/treated-${source.source.index}-${++this.#written}.ndjson`;
+    const path = `${source.path}${TREATED}`;
     const lines = this.#files.isLines(source);
     const fits = fitReader(target);
     const anew = (text: string, number: number) => {

@@ -2,6 +2,7 @@
 // `inspect` reads every record in Node when it must (json-shape.ts); `selects` reads with a seed (json-read.ts), so that a key or kind
 // nobody has seen is an error and never dropped.
 
+import { rmSync } from "node:fs";
 import { MoraineError } from "../../core/errors.ts";
 import { RESCUED_DATA, sameSchema } from "../../core/iceberg/schema.ts";
 import type { NestedField, Schema } from "../../core/iceberg/types.ts";
@@ -21,7 +22,7 @@ import { blameBroken, pathlessJson } from "./json-blame.ts";
 import { columnsOfShape } from "./json-columns.ts";
 import { JsonFiles, type JsonFormat } from "./json-files.ts";
 import { mendJson } from "./json-mend.ts";
-import { type FoundInSource, JsonMisfits, type Target } from "./json-misfits.ts";
+import { type FoundInSource, JsonMisfits, type Target, TREATED } from "./json-misfits.ts";
 import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./json-read.ts";
 import { isRescuedRow, RESCUED_KEY, routeKey } from "./json-rescue.ts";
 import { SEED_KEY, SEED_OPTIONS, SeedBed } from "./json-seed.ts";
@@ -114,10 +115,16 @@ export class JsonReader implements FormatReader {
     for (const [format, members] of this.#files.byFormat(plain)) {
       selects.push(await this.#select(format, members, schema));
     }
+    const alike = new Map<string, Rewritten[]>();
     for (const own of rewritten) {
-      const original = sources.find(({ source }) => source.index === own.source.source.index) as SpooledSource;
-      const select = await this.#select("newline_delimited", [own.source], schema, own.applied);
-      selects.push(`SELECT * REPLACE (${literal(original.path)} AS ${FILE_COLUMN}) FROM (${select})`);
+      const key = JSON.stringify(own.applied);
+      alike.set(key, [...(alike.get(key) ?? []), own]);
+    }
+    for (const members of alike.values()) {
+      const own = members.map(({ source }) => source);
+      const select = await this.#select("newline_delimited", own, schema, members[0]?.applied);
+      const original = `left(${FILE_COLUMN}, length(${FILE_COLUMN}) - ${TREATED.length})`;
+      selects.push(`SELECT * REPLACE (${original} AS ${FILE_COLUMN}) FROM (${select})`);
     }
     return selects;
   }
@@ -182,6 +189,7 @@ export class JsonReader implements FormatReader {
 
   close(): void {
     for (const { kept } of this.#mended.values()) kept.close();
+    for (const { source } of this.#rewritten.values()) rmSync(source.path, { force: true });
   }
 
   #target(schema: Schema): Target {
