@@ -9,18 +9,22 @@ export interface FirstRecord {
   readonly values: readonly string[];
   /** Physical lines before it: blank, commented and skipped ones. */
   readonly linesBefore: number;
+  /** Of these, commented ones: DuckDB does not count them among the lines it is told to skip. */
+  readonly commentsBefore: number;
 }
 
 /** Undefined: no record in the text. "cut": the text ends inside the record (a header longer than what was looked at). */
 export function firstRecord(text: string, options: CsvOptions, whole: boolean): FirstRecord | "cut" | undefined {
   let at = 0;
   let linesBefore = 0;
+  let commentsBefore = 0;
   while (at < text.length) {
     const end = lineEnd(text, at);
     if (linesBefore >= options.skipLines && !isIgnored(text.slice(at, end), options)) {
       const values = parseRecord(text, at, options, whole);
-      return values === undefined ? "cut" : { values, linesBefore };
+      return values === undefined ? "cut" : { values, linesBefore, commentsBefore };
     }
+    if (options.comment !== undefined && text.startsWith(options.comment, at)) commentsBefore++;
     linesBefore++;
     at = afterLineEnd(text, end);
   }

@@ -41,6 +41,8 @@ const ROOM_BYTES = 64;
 export interface CsvGroup {
   readonly columns: readonly string[];
   readonly linesBefore: number;
+  /** As many of these DuckDB is told to skip. */
+  readonly skip: number;
   /** Their bad rows were taken out: `rows` and nothing else is left, or rows `noted` in one more field. */
   readonly mended?: "rows" | "noted";
   readonly sources: SpooledSource[];
@@ -82,12 +84,13 @@ export class CsvReader implements FormatReader {
     }
     const header = this.#options.header ? record.values : record.values.map((_, index) => `column${index}`);
     const columns = columnNames(header, [...LINEAGE_NAMES]);
-    this.#join(source, { columns, linesBefore: record.linesBefore });
+    const { linesBefore, commentsBefore } = record;
+    this.#join(source, { columns, linesBefore, skip: linesBefore - commentsBefore });
     return undefined;
   }
 
   #join(source: SpooledSource, layout: Omit<CsvGroup, "sources">): void {
-    const key = JSON.stringify([layout.mended, layout.linesBefore, layout.columns]);
+    const key = JSON.stringify([layout.mended, layout.linesBefore, layout.skip, layout.columns]);
     const group = this.#groups.get(key) ?? { ...layout, sources: [] };
     group.sources.push(source);
     this.#groups.set(key, group);
@@ -211,7 +214,7 @@ export class CsvReader implements FormatReader {
     for (const { sources } of this.#groups.values())
       if (sources.includes(source)) sources.splice(sources.indexOf(source), 1);
     const mended = policy.onBadRow === "rescue" ? "noted" : "rows";
-    this.#join(source, { columns: group.columns, linesBefore: 0, mended });
+    this.#join(source, { columns: group.columns, linesBefore: 0, skip: 0, mended });
     return undefined;
   }
 
@@ -467,7 +470,7 @@ export class CsvReader implements FormatReader {
     return tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
       auto_detect: "false",
       header: String(header && group.mended === undefined),
-      skip: String(group.linesBefore),
+      skip: String(group.skip),
       delim: literal(delimiter === "" ? (type === "tsv" ? "\t" : ",") : delimiter),
       quote: literal(quote),
       escape: literal(this.#options.escape),
