@@ -7,6 +7,7 @@ import { join } from "node:path";
 const BENCHES: Readonly<Record<string, string>> = {
   convert: "a conversion beside a bare DuckDB COPY, 500 MB of CSV and NDJSON",
   "small-files": "2,000 small CSV files beside one COPY that knows the columns",
+  rescue: "values that do not fit: looked out for, found and rescued, beside a plain load of 200 MB",
   listing: "a listing of 100,000 keys on four layouts, at 1, 8 and 64 requests at once",
   runs: "whole runs of 10,000 to 1,000,000 files, ledger check included: first, again, seen, from an inventory",
   seen: "a million files in the seen manifest: written, read, looked up",

@@ -3,8 +3,9 @@
 
 import type { CsvOptions } from "./csv-header.ts";
 import { type Dialect, eachRecord, RecordLines } from "./csv-records.ts";
-import type { SpooledSource } from "./format.ts";
-import { answer, forget } from "./lookup.ts";
+import { FILE_COLUMN, type SpooledSource } from "./format.ts";
+import { answer, forget, lookup } from "./lookup.ts";
+import { ROW } from "./places.ts";
 
 /** What is the same for all files of a scan. */
 export interface Layout {
@@ -33,10 +34,27 @@ export class CsvLines {
     return lines;
   }
 
-  /** Lets statements look lines up by the row's number, under the token returned. */
-  async tell(source: SpooledSource, layout: Layout): Promise<string> {
-    const lines = await this.of(source, layout);
-    return this.answer(`lines-${source.source.index}`, (row) => String(lines.lineOf(row) ?? "null"));
+  /**
+   * SQL of a row's file and line as JSON members, by its number over all the sources in their order; `counts`: rows of each. That DuckDB reads
+   * them in this order is checked row by row.
+   */
+  async tell(sources: readonly SpooledSource[], layout: Layout, counts: readonly number[]): Promise<string> {
+    const name = `${layout.columns.length}-${sources[0]?.source.index}`;
+    const lines: RecordLines[] = [];
+    for (const source of sources) lines.push(await this.of(source, layout));
+    const ends: number[] = [];
+    for (const count of counts) ends.push((ends.at(-1) ?? 0) + count);
+    const placeOf = (row: number) => ends.findIndex((end) => row <= end);
+    const path = this.answer(`paths-${name}`, (row) => sources[placeOf(row)]?.path ?? null);
+    const members = this.answer(`lines-${name}`, (row) => {
+      const place = placeOf(row);
+      const line = lines[place]?.lineOf(row - (ends[place - 1] ?? 0)) ?? null;
+      return `"file":${JSON.stringify(sources[place]?.source.uri)},"line":${line}`;
+    });
+    const found = lookup(members, ROW);
+    if (sources.length === 1) return found;
+    const step = "error('rows and files are out of step')";
+    return `CASE WHEN ${lookup(path, ROW)} = ${FILE_COLUMN} THEN ${found} ELSE ${step} END`;
   }
 
   /** Of a file that was written anew. */

@@ -43,10 +43,12 @@ export async function eachRecord(
 ): Promise<void> {
   const file = await open(path);
   try {
+    // Of a small file no more is asked for than it has: a batch may be two thousand of them.
+    const chunkBytes = Math.min(CHUNK_BYTES, (await file.stat()).size + 1);
     let bytes: Buffer = Buffer.alloc(0);
     let place: Place = { line: 1, byte: 0 };
     for (let ended = false; !ended; ) {
-      const more = await readOn(file, place.byte + bytes.length);
+      const more = await readOn(file, place.byte + bytes.length, chunkBytes);
       ended = more.length === 0;
       bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
       const scan = new Scan(bytes, ended, dialect, place);
@@ -60,9 +62,9 @@ export async function eachRecord(
   }
 }
 
-async function readOn(file: FileHandle, position: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(CHUNK_BYTES);
-  const { bytesRead } = await file.read(bytes, 0, CHUNK_BYTES, position);
+async function readOn(file: FileHandle, position: number, chunkBytes: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(chunkBytes);
+  const { bytesRead } = await file.read(bytes, 0, chunkBytes, position);
   return bytes.subarray(0, bytesRead);
 }
 

@@ -25,6 +25,7 @@ import {
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { lookup } from "./lookup.ts";
 import { findMisfits, type Place, ROW, type RowNotes, type Scan, treatedSelect } from "./places.ts";
+import { SMALL_BYTES } from "./spool.ts";
 import { ident, list, literal, struct, tableFunction } from "./sql.ts";
 import { castText, MISFIT, maybeRounded, misfits, type TextFormats } from "./strict-cast.ts";
 import { draftField, duckType } from "./types.ts";
@@ -55,8 +56,8 @@ export class CsvReader implements FormatReader {
   readonly #options: CsvOptions;
   readonly #formats: TextFormats;
   readonly #groups = new Map<string, CsvGroup>();
-  /** Treated sources that have values which do not fit; the others are read like any. */
-  readonly #unfit = new Set<SpooledSource>();
+  /** Columns in which a source is known to have values that do not fit: all others are read as fast as any. */
+  readonly #unfit = new Map<SpooledSource, Set<string>>();
   readonly #lines: CsvLines;
   readonly #mended = new Map<SpooledSource, MendedCsv>();
   #typed: boolean;
@@ -136,7 +137,9 @@ export class CsvReader implements FormatReader {
       });
       if (homeless) throw new Error(MISFIT);
       if (plain.length > 0) selects.push(this.#select({ ...group, sources: plain }, schema));
-      for (const source of treated) selects.push(await this.#treatedSelect(group, source, schema, places));
+      for (const sources of this.#together(treated, schema)) {
+        selects.push(await this.#treatedSelect({ ...group, sources }, schema, places));
+      }
     }
     return selects;
   }
@@ -236,19 +239,24 @@ export class CsvReader implements FormatReader {
       failures.push(...found.failures);
       return found.misfits;
     };
-    const treated = group.sources.filter((source) => this.#treatmentOf(source, schema, places) !== undefined);
-    for (const source of treated) reported.push(...(await scan([source], this.#treatmentOf(source, schema, places))));
-    for (const misfit of await scan(
-      group.sources.filter((source) => !treated.includes(source)),
-      undefined,
-    )) {
-      const source = group.sources.find((candidate) => candidate.source.index === misfit.index);
-      if (source !== undefined && this.#context.treatments.has(misfit.index)) {
-        this.#unfit.add(source);
-        again = true;
-      } else reported.push(misfit);
+    for (const misfit of await scan(group.sources, undefined)) {
+      const source = group.sources.find((candidate) => candidate.source.index === misfit.index) as SpooledSource;
+      const learned = this.#learn(source, misfit);
+      const treatment = treatmentOf(this.#context, source, schema);
+      const open = treatment === undefined ? [misfit] : await scan([source], treatment);
+      reported.push(...open);
+      again ||= open.length === 0 && learned;
     }
     return { failures, misfits: reported, again };
+  }
+
+  /** Whether there is a column among them that was not known to have misfits. */
+  #learn(source: SpooledSource, { columns }: Misfits): boolean {
+    const known = this.#unfit.get(source) ?? new Set();
+    const before = known.size;
+    for (const { path } of columns) known.add(path);
+    this.#unfit.set(source, known);
+    return known.size > before;
   }
 
   /** Of a source that cannot be read like any other. */
@@ -278,7 +286,7 @@ export class CsvReader implements FormatReader {
       }),
       own: (column) => ownText(group, column),
       from: this.#read(group),
-      numbered: (source) => this.#numbered(group, source),
+      numbered: (source) => this.#numbered(group, [source]),
       lineOf: async (source, row) => (await this.#lines.of(source, group)).lineOf(row),
       badRows: group.mended === "noted" && treatment?.rescue !== true ? `${noteOf(group)} IS NOT NULL` : "false",
       typesOf: (source, asked) =>
@@ -316,31 +324,51 @@ export class CsvReader implements FormatReader {
     return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${this.#read(group, { columns: columnTypes(types) })}`;
   }
 
-  async #treatedSelect(
-    group: CsvGroup,
-    source: SpooledSource,
-    schema: Schema,
-    places: readonly Place[],
-  ): Promise<string> {
-    const token = await this.#lines.tell(source, group);
+  /** Small sources that are treated alike are one scan: a statement of two thousand takes half a minute. */
+  #together(treated: readonly SpooledSource[], schema: Schema): SpooledSource[][] {
+    const groups = new Map<string, SpooledSource[]>();
+    for (const source of treated) {
+      const alone = this.#hasNotes(source) || source.sizeBytes > SMALL_BYTES;
+      const key = JSON.stringify([treatmentOf(this.#context, source, schema), alone ? source.source.index : ""]);
+      groups.set(key, [...(groups.get(key) ?? []), source]);
+    }
+    return [...groups.values()];
+  }
+
+  /** All are treated alike. */
+  async #treatedSelect(group: CsvGroup, schema: Schema, places: readonly Place[]): Promise<string> {
+    const source = group.sources[0] as SpooledSource;
+    const where = await this.#lines.tell(group.sources, group, await this.#counts(group));
+    const unfit = new Set(group.sources.flatMap((member) => [...(this.#unfit.get(member) ?? [])]));
+    const types = fieldsIn(group).map((name) => {
+      return unfit.has(findByName(schema.fields, name)?.name ?? name) ? "VARCHAR" : this.#readType(schema, name);
+    });
     return treatedSelect({
       schema,
-      places,
+      places: places.filter(({ path, type }) => type === undefined || unfit.has(path)),
       treatment: this.#treatmentOf(source, schema, places) as Treatment,
       own: (column) => ownText(group, column),
-      column: (field, unfit) => {
-        const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
-        const none = `CAST(NULL AS ${duckType(field.type)})`;
-        if (index < 0 || (typeof field.type !== "string" && unfit(field.name) !== undefined)) return none;
-        const cast = castText(this.#text(index, field), field.type as PrimitiveType, this.#formats);
-        const flag = unfit(field.name);
-        return flag === undefined ? cast : `CASE WHEN ${flag} THEN NULL ELSE ${cast} END`;
+      column: (field, flagOf) => {
+        const flag = flagOf(field.name);
+        if (flag === undefined) return this.#column(group, field);
+        if (typeof field.type !== "string") return `CAST(NULL AS ${duckType(field.type)})`;
+        const cast = castText(this.#text(indexOfColumn(group, field.name), field), field.type, this.#formats);
+        return `CASE WHEN ${flag} THEN NULL ELSE ${cast} END`;
       },
-      from: this.#numbered(group, source),
-      source,
-      where: `'"line":' || ${lookup(token, ROW)}`,
+      from: this.#numbered(group, group.sources, types),
+      where,
       ...(this.#hasNotes(source) ? { notes: this.#notes(group, source) } : {}),
     });
+  }
+
+  /** Rows of each source; of a single one nobody has to know. */
+  async #counts(group: CsvGroup): Promise<readonly number[]> {
+    if (group.sources.length === 1) return [Number.POSITIVE_INFINITY];
+    const rows = await this.#context.session.rows(
+      `SELECT ${FILE_COLUMN} AS path, count(*) AS n FROM ${this.#read(group)} GROUP BY ALL`,
+    );
+    const counts = new Map(rows.map((row) => [String(row["path"]), Number(row["n"])]));
+    return group.sources.map(({ path }) => counts.get(path) ?? 0);
   }
 
   #notes(group: CsvGroup, source: SpooledSource): RowNotes {
@@ -355,9 +383,10 @@ export class CsvReader implements FormatReader {
     return { row: member("row"), values: member("values"), reasons: member("reasons") };
   }
 
-  /** One thread reads in order, so row numbers are those of the file. */
-  #numbered(group: CsvGroup, source: SpooledSource): string {
-    return `(SELECT *, row_number() OVER () AS ${ROW} FROM ${this.#read(group, { parallel: "false" }, source)})`;
+  /** One thread reads in order, so row numbers are those of the files one after the other. */
+  #numbered(group: CsvGroup, sources: readonly SpooledSource[], types = fieldsIn(group).map(() => "VARCHAR")): string {
+    const read = this.#read({ ...group, sources: [...sources] }, { parallel: "false", columns: columnTypes(types) });
+    return `(SELECT *, row_number() OVER () AS ${ROW} FROM ${read})`;
   }
 
   #groupsOf(sources: readonly SpooledSource[]): CsvGroup[] {

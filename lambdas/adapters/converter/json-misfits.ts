@@ -16,6 +16,8 @@ import { emptyShape, type Shape, ShapeReader } from "./json-shape.ts";
 import { typeOfShape } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 
+/** Ends the path of a rewritten source: what comes before is the path of the source itself. */
+export const TREATED = ".treated";
 const SAMPLES = 3;
 const SAMPLE_LENGTH = 100;
 
@@ -45,14 +47,14 @@ interface ColumnCount {
 export class JsonMisfits {
   readonly #context: ReaderContext;
   readonly #files: JsonFiles;
-  #written = 0;
 
   constructor(context: ReaderContext, files: JsonFiles) {
     this.#context = context;
     this.#files = files;
   }
 
-  async find(source: SpooledSource, target: Target): Promise<FoundInSource> {
+  /** `shape`: of all the source's records, where it is known. */
+  async find(source: SpooledSource, target: Target, known: Shape | undefined): Promise<FoundInSource> {
     const treatment = treatmentOf(this.#context, source, target.schema);
     const fits = fitReader(target);
     const lines = this.#files.isLines(source);
@@ -88,7 +90,7 @@ export class JsonMisfits {
       }
     }
     if (unfit === 0) return { failure: undefined, misfits: undefined, concerned, records };
-    const types = await this.#typesOf(source, target, columns);
+    const types = typesAt(known ?? (await this.#shapeOf(source)), target, columns);
     const misfits = {
       index: source.source.index,
       records,
@@ -109,7 +111,7 @@ export class JsonMisfits {
     treatment: Treatment,
     concerned: readonly number[],
   ): Promise<SpooledSource> {
-    const path = `${this.#context.directory}/treated-${source.source.index}-${++this.#written}.ndjson`;
+    const path = `${source.path}${TREATED}`;
     const lines = this.#files.isLines(source);
     const fits = fitReader(target);
     const anew = (text: string, number: number) => {
@@ -150,22 +152,21 @@ export class JsonMisfits {
     return jsonRecords(this.#context.session, this.#files, source, this.#files.isLines(source));
   }
 
-  /** From all values of the source, not only those that do not fit. */
-  async #typesOf(
-    source: SpooledSource,
-    { renamed }: Target,
-    columns: ReadonlyMap<string, ColumnCount>,
-  ): Promise<DraftType[]> {
+  async #shapeOf(source: SpooledSource): Promise<Shape> {
     const reader = new ShapeReader();
     for await (const piece of this.#records(source)) {
       for (const { text } of piece) if (!isRescuedRow(text)) reader.add(text, 0);
     }
-    const keys = new Map([...renamed].map(([key, name]) => [name, key]));
-    return [...columns].map(([path, { collides }]) => {
-      const type = collides ? "string" : typeOfShape(shapeAt(reader.shape, path, keys));
-      return type ?? "string";
-    });
+    return reader.shape;
   }
+}
+
+/** From all values of the source, not only those that do not fit. */
+function typesAt(shape: Shape, { renamed }: Target, columns: ReadonlyMap<string, ColumnCount>): DraftType[] {
+  const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+  return [...columns].map(([path, { collides }]) => {
+    return (collides ? undefined : typeOfShape(shapeAt(shape, path, keys))) ?? "string";
+  });
 }
 
 function fitReader({ schema, renamed }: Target): FitReader {

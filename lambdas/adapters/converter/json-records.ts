@@ -52,12 +52,13 @@ export interface Line {
 export async function* linesOf(source: SpooledSource): AsyncGenerator<readonly Line[]> {
   const file = await open(source.path);
   try {
+    const chunkBytes = Math.min(CHUNK_BYTES, (await file.stat()).size + 1);
     let line = 0;
     let position = source.roomBytes;
     let rest: Buffer = Buffer.alloc(0);
     for (let ended = false; !ended; ) {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position + rest.length);
+      const chunk = Buffer.allocUnsafe(chunkBytes);
+      const { bytesRead } = await file.read(chunk, 0, chunkBytes, position + rest.length);
       ended = bytesRead === 0;
       const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
       const lines: Line[] = [];

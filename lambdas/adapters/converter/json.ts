@@ -2,6 +2,7 @@
 // `inspect` reads every record in Node when it must (json-shape.ts); `selects` reads with a seed (json-read.ts), so that a key or kind
 // nobody has seen is an error and never dropped.
 
+import { rmSync } from "node:fs";
 import { MoraineError } from "../../core/errors.ts";
 import { RESCUED_DATA, sameSchema } from "../../core/iceberg/schema.ts";
 import type { NestedField, Schema } from "../../core/iceberg/types.ts";
@@ -21,7 +22,7 @@ import { blameBroken, pathlessJson } from "./json-blame.ts";
 import { columnsOfShape } from "./json-columns.ts";
 import { JsonFiles, type JsonFormat } from "./json-files.ts";
 import { mendJson } from "./json-mend.ts";
-import { JsonMisfits, type Target } from "./json-misfits.ts";
+import { type FoundInSource, JsonMisfits, type Target, TREATED } from "./json-misfits.ts";
 import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./json-read.ts";
 import { isRescuedRow, RESCUED_KEY, routeKey } from "./json-rescue.ts";
 import { SEED_KEY, SEED_OPTIONS, SeedBed } from "./json-seed.ts";
@@ -57,11 +58,14 @@ export class JsonReader implements FormatReader {
   readonly #seeds: SeedBed;
   readonly #misfits: JsonMisfits;
   readonly #mended = new Map<SpooledSource, Mended>();
+  readonly #found = new Map<SpooledSource, { readonly schema: Schema; readonly found: FoundInSource }>();
   readonly #rewritten = new Map<SpooledSource, Rewritten>();
   readonly #lines: boolean;
   /** Source key to column name, where they differ; and what all records hold, once they have been looked at. */
   #renamed: ReadonlyMap<string, string> = new Map();
   #shape: Shape | undefined;
+  /** The only source of the last look. */
+  #lookedAt: SpooledSource | undefined;
   #trust: Trust = "guess";
 
   constructor(context: ReaderContext, options: { readonly lines: boolean; readonly recordsPath?: string | undefined }) {
@@ -103,6 +107,7 @@ export class JsonReader implements FormatReader {
 
   async selects(sources: readonly SpooledSource[], schema: Schema): Promise<readonly string[]> {
     await this.#seeds.clear();
+    await this.#rewriteFound(sources, schema);
     const rewritten = sources.flatMap((source) => this.#rewrittenOf(source, schema) ?? []);
     const plain = sources.filter((source) => this.#rewrittenOf(source, schema) === undefined);
     await this.#files.makeExact(plain, this.#keyed(schema), !this.#context.job.inferTypes);
@@ -110,10 +115,16 @@ export class JsonReader implements FormatReader {
     for (const [format, members] of this.#files.byFormat(plain)) {
       selects.push(await this.#select(format, members, schema));
     }
+    const alike = new Map<string, Rewritten[]>();
     for (const own of rewritten) {
-      const original = sources.find(({ source }) => source.index === own.source.source.index) as SpooledSource;
-      const select = await this.#select("newline_delimited", [own.source], schema, own.applied);
-      selects.push(`SELECT * REPLACE (${literal(original.path)} AS ${FILE_COLUMN}) FROM (${select})`);
+      const key = JSON.stringify(own.applied);
+      alike.set(key, [...(alike.get(key) ?? []), own]);
+    }
+    for (const members of alike.values()) {
+      const own = members.map(({ source }) => source);
+      const select = await this.#select("newline_delimited", own, schema, members[0]?.applied);
+      const original = `left(${FILE_COLUMN}, length(${FILE_COLUMN}) - ${TREATED.length})`;
+      selects.push(`SELECT * REPLACE (${original} AS ${FILE_COLUMN}) FROM (${select})`);
     }
     return selects;
   }
@@ -139,7 +150,7 @@ export class JsonReader implements FormatReader {
     const misfits: Misfits[] = [];
     let again = false;
     for (const source of admitted) {
-      const found = await this.#blameSource(source, { schema, renamed: this.#renamed });
+      const found = await this.#blameSource(source, this.#target(schema), admitted.length === 1);
       failures.push(...found.failures);
       misfits.push(...found.misfits);
       again ||= found.again;
@@ -178,25 +189,45 @@ export class JsonReader implements FormatReader {
 
   close(): void {
     for (const { kept } of this.#mended.values()) kept.close();
+    for (const { source } of this.#rewritten.values()) rmSync(source.path, { force: true });
   }
 
-  async #blameSource(source: SpooledSource, target: Target): Promise<Verdict> {
-    const found = await this.#misfits.find(source, target);
+  #target(schema: Schema): Target {
+    return { schema, renamed: this.#renamed };
+  }
+
+  /** `alone`: what was seen of all sources is this one's. */
+  async #blameSource(source: SpooledSource, target: Target, alone: boolean): Promise<Verdict> {
+    const looked = alone && this.#lookedAt === source ? this.#shape : undefined;
+    const found = await this.#misfits.find(source, target, looked);
     if (found.failure !== undefined) return { ...NO_VERDICT, failures: [found.failure] };
+    this.#found.set(source, { schema: target.schema, found });
     if (found.misfits !== undefined) return { ...NO_VERDICT, misfits: [found.misfits] };
-    const treatment = treatmentOf(this.#context, source, target.schema);
-    const given = this.#context.treatments.get(source.source.index) as Treatment;
     const done = this.#rewrittenOf(source, target.schema) !== undefined;
+    const treatment = treatmentOf(this.#context, source, target.schema);
     if (treatment === undefined || done || found.concerned.length === 0) return NO_VERDICT;
-    const own = await this.#misfits.rewrite(source, target, treatment, found.concerned);
-    this.#rewritten.set(source, {
-      schema: target.schema,
-      treatment: given,
-      source: own,
-      applied: treatment,
-      records: found.records,
-    });
+    await this.#rewrite(source, target, treatment, found);
     return { ...NO_VERDICT, again: true };
+  }
+
+  async #rewrite(source: SpooledSource, target: Target, applied: Treatment, found: FoundInSource): Promise<void> {
+    const treatment = this.#context.treatments.get(source.source.index) as Treatment;
+    const own = await this.#misfits.rewrite(source, target, applied, found.concerned);
+    this.#rewritten.set(source, { schema: target.schema, treatment, applied, source: own, records: found.records });
+  }
+
+  /** Sources that are known not to fit need not fail once more: all that does not is rescued. */
+  async #rewriteFound(sources: readonly SpooledSource[], schema: Schema): Promise<void> {
+    if (schema.fields.some(({ name, required }) => required && !LINEAGE_NAMES.has(name))) return;
+    for (const source of sources) {
+      const known = this.#found.get(source);
+      const treatment = treatmentOf(this.#context, source, schema);
+      if (known === undefined || treatment?.rescue !== true || this.#rewrittenOf(source, schema) !== undefined)
+        continue;
+      if (sameSchema(ownColumns(known.schema), ownColumns(schema))) {
+        await this.#rewrite(source, this.#target(schema), treatment, known.found);
+      }
+    }
   }
 
   /** Undefined: the source is read as it is. */
@@ -250,6 +281,7 @@ export class JsonReader implements FormatReader {
     }
     this.#renamed = columns.renamed;
     this.#shape = reader.shape;
+    this.#lookedAt = sources.length === 1 ? sources[0] : undefined;
     return { fields: columns.fields, failures: [...failures.values()] };
   }
 
@@ -358,6 +390,10 @@ export class JsonReader implements FormatReader {
     const paths = await this.#seeds.plant(format, sources, seed);
     return tableFunction("read_json", paths, { ...this.#files.options(format, sources), ...SEED_OPTIONS });
   }
+}
+
+function ownColumns(schema: Schema): Schema {
+  return { ...schema, fields: schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name)) };
 }
 
 /** The first line may be no record, and may look like the start of a list. */

@@ -19,7 +19,7 @@ import {
 } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { factsOf, type ObjectFacts } from "./object-facts.ts";
-import { findMisfits, type Place, ROW, type Scan, treatedSelect } from "./places.ts";
+import { findMisfits, type Place, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, struct, tableFunction } from "./sql.ts";
 import { castText, MISFIT, misfits } from "./strict-cast.ts";
 import { draftField, duckType } from "./types.ts";
@@ -180,8 +180,7 @@ export class ObjectReader implements FormatReader {
         return flag === undefined ? value : `CASE WHEN ${flag} THEN NULL ELSE ${value} END`;
       },
       from: `(SELECT *, 1 AS ${ROW} FROM ${await from})`,
-      source,
-      where: `'"row":1'`,
+      where: rowOf(source),
     });
   }
 

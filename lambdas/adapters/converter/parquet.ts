@@ -20,7 +20,7 @@ import {
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
 import { castDuck, draftOfDuck, indexOfName } from "./parquet-types.ts";
-import { findMisfits, ROW, type Scan, treatedSelect } from "./places.ts";
+import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
 
@@ -154,8 +154,7 @@ export class ParquetReader implements FormatReader {
         return castFitting(field.name, ident(group.names[index] as string), type, field.type, unfit);
       },
       from: numbered(group, source),
-      source,
-      where: `'"row":' || ${ROW}`,
+      where: rowOf(source),
     });
   }
 

@@ -156,10 +156,9 @@ export interface Treated {
   readonly own: (column: string) => string;
   /** SQL of a column, null where its value does not fit; `unfit`: the SQL that says so. */
   readonly column: (field: NestedField, unfit: (path: string) => string | undefined) => string;
-  /** A FROM item with ROW. */
+  /** A FROM item with ROW and FILE_COLUMN. */
   readonly from: string;
-  readonly source: SpooledSource;
-  /** SQL of JSON members that say where the row is: `"line":17`. */
+  /** SQL of JSON members that say where the row is: `"file":"s3://bucket/key","line":17`. */
   readonly where: string;
   readonly notes?: RowNotes;
 }
@@ -171,7 +170,7 @@ export interface RowNotes {
   readonly row: string;
 }
 
-/** All rows of one treated source: the schema's columns, then FILE_COLUMN. */
+/** All rows of sources that are treated alike: the schema's columns, then FILE_COLUMN. */
 export function treatedSelect(treated: Treated): string {
   const { schema, places, treatment, own } = treated;
   const flags = new Map(places.map((place, i) => [place, ident(`__moraine_u${i}`)]));
@@ -192,11 +191,10 @@ export function treatedSelect(treated: Treated): string {
     return `${incoming.length === 0 ? value : `coalesce(${[value, ...incoming].join(", ")})`} AS ${ident(field.name)}`;
   });
   const marked = places.map((place) => `${place.unfit} AS ${unfit(place)}`);
-  const file = `${literal(treated.source.path)} AS ${FILE_COLUMN}`;
   const from = `(SELECT ${["*", ...marked].join(", ")} FROM ${treated.from})`;
   const open = treatment.rescue ? [] : places.filter(({ type }) => type !== undefined).map((place) => openFlag(place));
   const where = open.length === 0 ? "" : ` WHERE ${refusing(open.join(" OR "))}`;
-  return `SELECT ${[...columns, file].join(", ")} FROM ${from}${where}`;
+  return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${from}${where}`;
 }
 
 /** A condition that is true, or raises an error. */
@@ -205,7 +203,7 @@ function refusing(open: string): string {
 }
 
 function rescuedSql(
-  { places, treatment, source, where, notes }: Treated,
+  { places, treatment, where, notes }: Treated,
   unfit: (place: Place) => string,
   routed: (place: Place) => string | undefined,
 ): string {
@@ -228,12 +226,16 @@ function rescuedSql(
     ...noted.slice(1, 2),
   ]);
   const row = notes === undefined ? "" : `coalesce(${notes.row} || ',', '') || `;
-  const file = literal(`},"file":${JSON.stringify(source.source.uri)},`);
   // Of a row that is kept whole there are no values beside it.
   const inner = `coalesce('"values":{' || nullif(${values}, '') || '},', '')`;
-  const text = `'{' || ${row}${inner} || '"reasons":{' || ${reasons} || ${file} || ${where} || '}'`;
+  const text = `'{' || ${row}${inner} || '"reasons":{' || ${reasons} || '},' || ${where} || '}'`;
   const when = [...kept.map((place) => place.when), ...(notes === undefined ? [] : [`${notes.reasons} IS NOT NULL`])];
   return `CASE WHEN ${when.join(" OR ")} THEN ${text} END`;
+}
+
+/** SQL for `where`: a row of one source. */
+export function rowOf({ source }: SpooledSource): string {
+  return `${literal(`"file":${JSON.stringify(source.uri)},"row":`)} || ${ROW}`;
 }
 
 export function reasonOf(type: Type | undefined): string {

@@ -283,6 +283,22 @@ describe("values", () => {
   });
 });
 
+test.each([
+  ["", "#c\n", ""],
+  ["", "\n#c\n#d\n\n", ""],
+  ["skipped", "junk\n#c\n\n", ""],
+  ["skipped", "#c\n\n", ""],
+  ["skipped", "junk\n", "#c\n"],
+])("%s comments and blank lines before the header %j cost no row", async (skipped, before, between) => {
+  const job = csvJob({ comment: "#", skipLines: skipped === "" ? 0 : 1 });
+  const { rows, failures } = await convertAll(work, job, { a: `${before}id,note\n${between}1,a\n2,b\n` });
+  expect(failures).toEqual([]);
+  expect(rows).toEqual([
+    { id: 1n, note: "a" },
+    { id: 2n, note: "b" },
+  ]);
+});
+
 describe("files that are not as they should be", () => {
   test("short rows, long rows and broken quotes fail their files with the line, and no others", async () => {
     const files = {

@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import { type Converted, convertAll, csv, jobOf, type Scratch, scratch } from "./harness.ts";
 
 let work: Scratch;
@@ -135,6 +136,26 @@ if (!existsSync(shared)) {
       expect(rows.filter((row) => row["good"] === "yes")).toHaveLength(1);
       expect(rows).toHaveLength(Object.values(loaded).reduce((sum, n) => sum + n, 0));
       for (const { message } of failures) expect(message).toMatch(/[a-z]/);
+    });
+
+    test("lose no more than the row that is polluted, where bad rows are borne", async () => {
+      // The one with its quote in the header has no columns that would tell.
+      const polluted = Object.entries(dirty).filter(([name]) => /^row_(extra_quote(?!0_)|less_sep)/.test(name));
+      for (const onBadRow of ["quarantine", "rescue"] as const) {
+        const job = jobOf(csv, { badRows: { onBadRow, shareMax: 0.1 }, inferTypes: false });
+        const { failures, result } = await convertAll(work, job, Object.fromEntries(polluted), {
+          treat: () => ({ rescue: true, routes: [] }),
+          adds: [{ name: RESCUED_DATA, type: "string" }],
+        });
+        expect(failures).toEqual([]);
+        for (const { records, rescued, quarantined } of result.loaded) {
+          expect(records + quarantined).toBe(83);
+          expect(rescued + quarantined).toBeLessThanOrEqual(1);
+        }
+        expect(result.loaded.filter(({ rescued, quarantined }) => rescued + quarantined === 1).length).toBeGreaterThan(
+          100,
+        );
+      }
     });
   });
 }

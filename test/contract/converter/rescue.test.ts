@@ -406,6 +406,38 @@ describe("treated sources", () => {
     }
   });
 
+  test.each(["csv", "ndjson"] as const)(
+    "of %s, two hundred of them small, keep their own names and lines",
+    async (type) => {
+      const conversion = await work.converter.start(jobOf(type === "csv" ? csv : { type }, { lineage: true }));
+      try {
+        const row = (id: number, more: string) =>
+          type === "csv" ? `${id},${more}\n` : `{"id":${id},"more":"${more}"}\n`;
+        const text = (i: number) =>
+          (type === "csv" ? "id,more\n" : "\n") +
+          Array.from({ length: i % 5 }, (_, n) => row(n, `${i}-${n + 2}`)).join("");
+        await addAll(conversion, Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`${i}.x`, text(i)])));
+        const table = schemaOf([{ name: "id", type: "long" }, ...ADDS], true);
+        await conversion.inspect(table, UNPARTITIONED);
+        for (let i = 0; i < 200; i++) conversion.treat(i, RESCUE);
+        const { files, loaded } = await conversion.convert(table, UNPARTITIONED);
+        expect(loaded.map(({ records, rescued: kept }) => [records, kept])).toEqual(
+          Array.from({ length: 200 }, (_, i) => [i % 5, i % 5]),
+        );
+        for (const found of await rowsOf(files)) {
+          const { values, file, line } = JSON.parse(String(found[RESCUED_DATA])) as {
+            values: { more: string };
+            file: string;
+            line: number;
+          };
+          expect([values.more, found["_file_path"]]).toEqual([`${/(\d+)\.x/.exec(file)?.[1]}-${line}`, file]);
+        }
+      } finally {
+        await conversion.close();
+      }
+    },
+  );
+
   test("can be converted again with a wider schema, and then fit", async () => {
     const conversion = await work.converter.start(jobOf({ type: "ndjson" }));
     try {

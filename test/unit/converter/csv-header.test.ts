@@ -19,7 +19,7 @@ describe("the first record of a CSV file", () => {
     fc.assert(
       fc.property(fc.array(field, { minLength: 2 }), fc.constantFrom("\n", "\r\n", "\r"), (fields, end) => {
         const text = `${fields.map((value) => `"${value.replaceAll('"', '""')}"`).join(",")}${end}x,y`;
-        expect(firstRecord(text, options, true)).toEqual({ values: fields, linesBefore: 0 });
+        expect(firstRecord(text, options, true)).toEqual({ values: fields, linesBefore: 0, commentsBefore: 0 });
       }),
     );
   });
@@ -29,6 +29,7 @@ describe("the first record of a CSV file", () => {
     expect(firstRecord(text, { ...options, skipLines: 1, comment: "#" }, true)).toEqual({
       values: ["a", "b"],
       linesBefore: 4,
+      commentsBefore: 1,
     });
   });
 
@@ -36,25 +37,28 @@ describe("the first record of a CSV file", () => {
     expect(firstRecord('"a\\"b",c\n', { ...options, escape: "\\" }, true)).toEqual({
       values: ['a"b', "c"],
       linesBefore: 0,
+      commentsBefore: 0,
     });
     expect(firstRecord("a||b\n", { ...options, delimiter: "||" }, true)).toEqual({
       values: ["a", "b"],
       linesBefore: 0,
+      commentsBefore: 0,
     });
-    expect(firstRecord('"a,b\n', { ...options, quote: "" }, true)).toEqual({ values: ['"a', "b"], linesBefore: 0 });
+    expect(firstRecord('"a,b\n', { ...options, quote: "" }, true)).toEqual({ values: ['"a', "b"], linesBefore: 0, commentsBefore: 0 });
   });
 
   test("a tab-separated header of empty names is a record, a line of spaces is none", () => {
     expect(firstRecord("\t\t\n", { ...options, delimiter: "\t" }, true)).toEqual({
       values: ["", "", ""],
       linesBefore: 0,
+      commentsBefore: 0,
     });
     expect(firstRecord("  \n\n", options, true)).toBeUndefined();
   });
 
   test("that goes on beyond what was looked at is cut, and so is one whose quote never closes", () => {
     expect(firstRecord("a,b", options, false)).toBe("cut");
-    expect(firstRecord("a,b", options, true)).toEqual({ values: ["a", "b"], linesBefore: 0 });
+    expect(firstRecord("a,b", options, true)).toEqual({ values: ["a", "b"], linesBefore: 0, commentsBefore: 0 });
     expect(firstRecord('a,"b\nc', options, true)).toBe("cut");
   });
 });
