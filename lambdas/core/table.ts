@@ -294,7 +294,7 @@ async function holdsRecords({ conversion, fates }: TableJob, seen: readonly Draf
   const { fields } = assignFieldIds([...seen, ...lineageFields], 0);
   const result = await conversion.convert({ type: "struct", "schema-id": 0, fields }, UNPARTITIONED);
   await fates.fail(result.failures);
-  return result.misfits.length > 0 || result.loaded.some(({ records }) => records > 0);
+  return result.misfits.length > 0 || result.loaded.some(({ records, quarantined }) => records + quarantined > 0);
 }
 
 async function createTable(
