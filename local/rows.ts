@@ -85,12 +85,12 @@ async function scanQuery(
   data: string,
   deletes: readonly { readonly file: DataFile; readonly path: string }[],
 ): Promise<string> {
-  const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM read_parquet(${quoted(data)})`);
-  const present = new Set(described.getRowObjects().map((row) => String(row["column_name"])));
+  const names = await namesById(connection, data);
   const schema = currentSchema(metadata);
-  const columns = schema.fields.map(({ name }) =>
-    present.has(name) ? identifier(name) : `NULL AS ${identifier(name)}`,
-  );
+  const columns = schema.fields.map(({ id, name }) => {
+    const inFile = names.get(id);
+    return `${inFile === undefined ? "NULL" : `t.${identifier(inFile)}`} AS ${identifier(name)}`;
+  });
   const conditions = deletes.map(({ file, path }) =>
     file.content === "position-deletes"
       ? `file_row_number NOT IN (SELECT pos FROM read_parquet(${quoted(path)}) WHERE file_path = ${quoted(task.dataFile.filePath)})`
@@ -98,6 +98,14 @@ async function scanQuery(
   );
   const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
   return `SELECT ${columns.join(", ")} FROM read_parquet(${quoted(data)}, file_row_number = true) t${where}`;
+}
+
+/** A column is its field id: what the file calls it may be the name of another one by now. */
+async function namesById(connection: DuckDBConnection, data: string): Promise<ReadonlyMap<number, string>> {
+  const described = await connection.runAndReadAll(
+    `SELECT field_id, name FROM parquet_schema(${quoted(data)}) WHERE field_id IS NOT NULL`,
+  );
+  return new Map(described.getRowObjects().map((row) => [Number(row["field_id"]), String(row["name"])]));
 }
 
 function equality(metadata: TableMetadata, schema: Schema, file: DataFile): string {

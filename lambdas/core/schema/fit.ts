@@ -48,7 +48,7 @@ async function settleMisfits(
   let needsColumn = false;
   for (const source of misfits) {
     const { index } = source;
-    const verdict = treated.has(index) ? untreatable(source) : judgeMisfits(source, ingestion.schema, types, routes);
+    const verdict = treated.has(index) ? untreatable(source) : judgeMisfits(source, ingestion, types, routes);
     if (verdict.kind === "treat") {
       treated.add(index);
       conversion.treat(index, verdict.treatment);

@@ -1,6 +1,6 @@
 // What becomes of a file whose values do not all fit its table. Pure.
 
-import type { Ingestion } from "../config.ts";
+import type { FormatOptions, Ingestion } from "../config.ts";
 import { typeText } from "../iceberg/schema.ts";
 import type { Misfits, Route, Treatment } from "../ports.ts";
 import type { Difference } from "./diff.ts";
@@ -20,7 +20,7 @@ export type MisfitVerdict =
 /** `tableTypes`: of the columns by dot path, as text. `routes`: by earlier decisions. */
 export function judgeMisfits(
   misfits: Misfits,
-  schema: Ingestion["schema"],
+  { schema, format }: Pick<Ingestion, "schema" | "format">,
   tableTypes: ReadonlyMap<string, string>,
   routes: readonly Route[],
 ): MisfitVerdict {
@@ -30,7 +30,8 @@ export function judgeMisfits(
   // Every column has its route, or it is rows that are to be rescued and no columns.
   if (first === undefined) return { kind: "treat", treatment: { rescue: misfits.columns.length === 0, routes } };
   const few = misfits.unfit <= schema.rescueShareMax * misfits.records;
-  if (schema.policy === "rescue" || (schema.policy === "evolve" && few)) {
+  const firm = isJson(format) ? open.filter(({ path }) => !isInside(path, tableTypes)) : open;
+  if (schema.policy === "rescue" || (schema.policy === "evolve" && (few || firm.length === 0))) {
     return { kind: "treat", treatment: { rescue: true, routes } };
   }
   if (schema.policy === "fail") {
@@ -39,7 +40,20 @@ export function judgeMisfits(
     const message = `a value of column ${path} does not fit the table's type ${tableTypes.get(path) ?? "unknown"}${where}; correct it, give the column a hint, or choose another schema.policy`;
     return { kind: "fail", reason: "TYPE_MISMATCH", message, column: path, ...(line === undefined ? {} : { line }) };
   }
-  return { kind: "hold", differences: open.map((column) => differenceOf(column, tableTypes)) };
+  const asked = schema.policy === "evolve" ? firm : open;
+  return { kind: "hold", differences: asked.map((column) => differenceOf(column, tableTypes)) };
+}
+
+function isJson({ type }: FormatOptions): boolean {
+  return type === "json" || type === "ndjson";
+}
+
+/**
+ * A structure of JSON records, or a place inside one. Records of many kinds share it (the parameters of every API there is), and what is
+ * of another type in some of them is a fact about those, not about the table: nobody is asked.
+ */
+function isInside(path: string, tableTypes: ReadonlyMap<string, string>): boolean {
+  return path.includes(".") || /^(struct|list|map)</.test(tableTypes.get(path) ?? "");
 }
 
 function differenceOf(column: Misfits["columns"][number], tableTypes: ReadonlyMap<string, string>): HeldDifference {
