@@ -19,6 +19,9 @@ import { objectUri, type TableName } from "../../lambdas/core/ids.ts";
 import { type LoadReport, load } from "../../lambdas/core/pipeline.ts";
 import { readFile } from "../../lambdas/core/records.ts";
 import { createRouter } from "../../lambdas/core/routing.ts";
+import { carryOut, decide } from "../../lambdas/core/schema/carry-out.ts";
+import { changesOf } from "../../lambdas/core/schema/history.ts";
+import type { Verdict } from "../../lambdas/core/schema/records.ts";
 import { DEFAULT_LIMITS, type Settings } from "../../lambdas/core/settings.ts";
 import { sweepTables } from "../../lambdas/core/sweep.ts";
 import { createGlue } from "../../local/servers/glue.ts";
@@ -123,6 +126,21 @@ export class Moraine {
     if (error !== undefined) throw error;
     if (report.retry.length > 0) throw new Error(`load left messages: ${JSON.stringify(report.outcomes)}`);
     return { atMs, report };
+  }
+
+  /** Decides what is open; the files that waited are in the next `load`. Their number. */
+  async decide(ingestion: Ingestion, verdict: Verdict): Promise<number> {
+    this.#tick();
+    const ports = { ...this.#ports(), queues: this.#queues };
+    const { id, target } = ingestion;
+    const open = (await changesOf(this.#ledger, id)).filter(({ status }) => status === "OPEN");
+    let released = 0;
+    for (const { fingerprint } of open) {
+      const change = await decide(ports, { ingestion: id, target, fingerprint }, { verdict, by: "operator" });
+      released += (await carryOut(ports, SETTINGS, target, change)).released;
+    }
+    this.#events.push(...this.#queues.intake.splice(0));
+    return released;
   }
 
   /** The metadata the commit made. */

@@ -9,6 +9,7 @@ import { currentSchema } from "../../lambdas/core/iceberg/metadata.ts";
 import type { DraftField } from "../../lambdas/core/iceberg/types.ts";
 import type { IngestionId } from "../../lambdas/core/ids.ts";
 import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "../../lambdas/core/schema/defaults.ts";
+import type { Verdict } from "../../lambdas/core/schema/records.ts";
 import { DATABASE, type Moraine } from "./moraine.ts";
 import { type Predicate, select } from "./predicate.ts";
 import { asJsonText, type Column, canonRows, JSON_TEXT, type Row, renderCsv, renderNdjson } from "./rows.ts";
@@ -128,7 +129,11 @@ export class WrittenTable {
   }
 
   /** `dated`: columns that show what `_file_modified_at` does. */
-  async #land(files: readonly (SourceFile & { unread?: boolean })[], dated: readonly string[] = []): Promise<void> {
+  async #land(
+    files: readonly (SourceFile & { unread?: boolean })[],
+    dated: readonly string[] = [],
+    outcome: "loaded" | "held" = "loaded",
+  ): Promise<void> {
     const landed = new Map<string, { readonly rows: readonly Row[]; readonly lineage: Row }>();
     for (const { key, body, rows, unread = false } of files) {
       const { uri, modifiedMs, eventMs } = await this.#moraine.put(`${this.#ingestion.id}/${key}`, body);
@@ -137,7 +142,8 @@ export class WrittenTable {
       landed.set(uri, { rows, lineage: { _file_path: uri, ...dates } });
     }
     const { atMs, report } = await this.#moraine.load();
-    if (report.outcomes.loaded !== files.length) throw new Error(JSON.stringify(this.#moraine.files(this.name.table)));
+    if (report.outcomes[outcome] !== files.length)
+      throw new Error(JSON.stringify(this.#moraine.files(this.name.table)));
     for (const [uri, { rows, lineage }] of landed) {
       const shown = rows.map((row) => ({ ...row, ...lineage, _ingested_at: canonMs(atMs) }));
       this.#rows.set(uri, shown);
@@ -148,6 +154,42 @@ export class WrittenTable {
     const metadata = await this.#moraine.commit(this.name);
     const snapshotId = String(metadata["current-snapshot-id"]);
     this.#shown.push({ snapshotId, columns, rows: this.#now() });
+  }
+
+  /** Files that wait for a decision, and what they and the table show after it. `renamed`: columns of the rows that were there before. */
+  async writeHeld(
+    verdict: Verdict,
+    columns: readonly Column[],
+    files: readonly SourceFile[],
+    renamed: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const before = [...this.#rows];
+    await this.#land(files, [], "held");
+    for (const [uri, rows] of before)
+      this.#rows.set(
+        uri,
+        rows.map((row) => withNames(row, renamed)),
+      );
+    const released = await this.#moraine.decide(this.#ingestion, verdict);
+    if (released !== files.length) throw new Error(`${released} files were released instead of ${files.length}`);
+    const { atMs, report } = await this.#moraine.load();
+    if (report.outcomes.loaded !== files.length) throw new Error(JSON.stringify(this.#moraine.files(this.name.table)));
+    for (const { key } of files) {
+      const uri = `s3://landing/${this.#ingestion.id}/${key}`;
+      const rows = this.#rows.get(uri) ?? [];
+      this.#rows.set(
+        uri,
+        rows.map((row) => ({ ...row, _ingested_at: canonMs(atMs) })),
+      );
+    }
+    await this.#commit(asDeclared(await this.#fields(), columns, this.name.table));
+  }
+
+  /** A file that waits, and goes on waiting: its rows must not show. */
+  async leaveHeld(key: string, body: string): Promise<void> {
+    await this.#moraine.put(`${this.#ingestion.id}/${key}`, body);
+    const { report } = await this.#moraine.load();
+    if (report.outcomes.held !== 1) throw new Error(`${key} is not held: ${JSON.stringify(report.outcomes)}`);
   }
 
   /** A file that cannot be loaded: its rows must not show, and nobody else's must go. */
@@ -193,6 +235,10 @@ function asDeclared(fields: readonly DraftField[], declared: readonly Column[], 
     }
     return { name, type: wanted };
   });
+}
+
+function withNames(row: Row, renamed: Readonly<Record<string, string>>): Row {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [renamed[name] ?? name, value]));
 }
 
 function canonMs(ms: number): string {

@@ -141,12 +141,60 @@ async function* evolving(moraine: Moraine): Told {
       { id: "4", who: { name: null, born: "2000-01-01" }, price: null, orders: [] },
     ],
   });
-  await table.writeRefused("conflict.json", '{"id": 0.5}\n');
+  await table.leaveHeld("conflict.json", '{"id": 0.5}\n');
   await table.write(NARROW.slice(0, 1), { "c.json": [{ id: "5" }] });
   await table.write(WIDEST, {
     "d.json": [{ id: "6", who: null, price: "-0.5", orders: [{ no: "8", note: "x" }, null], "Ünder score": true }],
   });
   yield table.expectation([[{ column: "price", op: ">=", value: "1" }]]);
+}
+
+const ORDERS: readonly Column[] = [
+  { name: "id", type: "long" },
+  { name: "price", type: "long" },
+  { name: "flag", type: "boolean" },
+];
+const MERGED: readonly Column[] = [...ORDERS, { name: "price_string", type: "string" }];
+const ACCEPTED: readonly Column[] = [
+  ...ORDERS.slice(0, 2),
+  { name: "flag_v1", type: "boolean" },
+  { name: "flag", type: "long" },
+  { name: "price_string", type: "string" },
+];
+
+/** Files that did not fit, and what was decided about them: a sibling column, a column under another name, rescued values. */
+async function* decided(moraine: Moraine): Told {
+  const table = new WrittenTable(moraine, { name: "decided" });
+  await table.write(ORDERS, {
+    "a.json": [
+      { id: "1", price: "10", flag: true },
+      { id: "2", price: null, flag: false },
+    ],
+  });
+  const merged = [
+    { id: "3", price_string: "about 5" },
+    { id: "4", price: "7", flag: true },
+  ];
+  const body = '{"id": 3, "price": "about 5"}\n{"id": 4, "price": 7, "flag": true}\n';
+  await table.writeHeld("merge", MERGED, [{ key: "b.json", body, rows: merged }]);
+  const accepted = [
+    { id: "5", flag: "5" },
+    { id: "6", flag: null, price: "1" },
+  ];
+  const counted = '{"id": 5, "flag": 5}\n{"id": 6, "price": 1}\n';
+  await table.writeHeld("accept", ACCEPTED, [{ key: "c.json", body: counted, rows: accepted }], { flag: "flag_v1" });
+  const many = Array.from({ length: 200 }, (_, n): Row => ({ id: String(100 + n), flag: String(n) }));
+  const rescued = {
+    values: { id: "none" },
+    reasons: { id: "no long" },
+    file: "s3://landing/decided/d.json",
+    line: 201,
+  };
+  const lines = [...many.map(({ id, flag }) => `{"id": ${id}, "flag": ${flag}}`), '{"id": "none", "price": 2}'];
+  const rows = [...many, { id: null, price: "2", _rescued_data: JSON.stringify(rescued) }];
+  const columns = [...ACCEPTED, { name: "_rescued_data", type: JSON_TEXT } as const];
+  await table.writeBodies(columns, [{ key: "d.json", body: `${lines.join("\n")}\n`, rows }]);
+  yield table.expectation([[{ column: "flag", op: ">=", value: "190" }], [{ column: "price_string", op: "is null" }]]);
 }
 
 function replaced(name: string): Story {
@@ -223,6 +271,7 @@ export const STORIES: Readonly<Record<string, Story>> = {
   nested,
   ...PARTITIONED_TABLES,
   evolving,
+  decided,
   replaced: replaced("replaced"),
   replaced_to_spoil: replaced("replaced_to_spoil"),
   replaced_flat: replacedFlat,
