@@ -50,6 +50,7 @@ async function main(options: Options, signal: AbortSignal): Promise<number> {
         POWERTOOLS_DEV: "false",
       },
       existing: existingOf(options.config),
+      onPublish: ({ subject, message }) => say(`\n${subject}\n${message}`),
       ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
     });
     try {

@@ -39,6 +39,9 @@ export interface ClaimedTask {
   readonly previous?: FileRecord;
 }
 
+/** The type of a structure may be as long as a book. */
+const DIFFERENCE_TEXT_MAX = 1000;
+
 const HELD = { status: "SKIPPED", reason: "SCHEMA_HELD" } as const;
 const REJECTED = { status: "REJECTED", reason: "SCHEMA_REJECTED" } as const;
 
@@ -120,7 +123,7 @@ export class BatchWork implements Fates {
       return this.#decide(index, { status: "DISCOVERED", reason: "SCHEMA_RELEASED" });
     }
     const { fingerprint } = outcome;
-    const differences = breaking.differences.map(differenceText).join("; ");
+    const differences = breaking.differences.map(differenceText).join("; ").slice(0, DIFFERENCE_TEXT_MAX);
     const [first] = breaking.differences;
     const place = {
       ...(first === undefined ? {} : { column: first.path }),

@@ -8,7 +8,6 @@ import { parsePartitionBy, UNPARTITIONED } from "./iceberg/partition.ts";
 import {
   assignFieldIds,
   lineageFields,
-  PARTITION_FIELD,
   parseType,
   rescuedField,
   type SchemaEvolution,
@@ -35,6 +34,7 @@ import {
   differenceText,
   diffSchema,
   growTable,
+  isPartitionConflict,
   namesItsColumns,
   shapeOfTable,
 } from "./schema/diff.ts";
@@ -155,14 +155,14 @@ function unlike(seen: readonly DraftField[], given: readonly DraftField[], { sch
 }
 
 /**
- * Policies that let no difference pass: each file that has one is held, failed or treated. true: some are out now, and the others are to be
- * looked at again.
+ * Files with a difference that their policy does not let pass are held, failed or treated, one by one. true: some are out now, and the
+ * others are to be looked at again.
  */
 async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftField[]): Promise<boolean> {
   const { ports, ingestion, conversion, fates } = job;
   const { policy } = ingestion.schema;
   const shape = shapeOfTable(table.metadata);
-  if (policy === "evolve" || !differs(growTable(shape, seen), ingestion)) return false;
+  if (!differs(growTable(shape, seen), ingestion)) return false;
   const settled = policy === "hold" ? settledBy(await changesOf(ports.ledger, ingestion.id)) : () => false;
   let out = false;
   for (const { index, fields } of await conversion.inspectEach(shape.schema)) {
@@ -171,10 +171,15 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
       continue;
     }
     const { breaking } = diffSchema(shape, fields, ingestion.format.type, policy);
+    const refused = breaking.find(isPartitionConflict);
     const differences = breaking.filter((difference) => !isSuspicion(difference) && !settled(difference));
     if (differences.length === 0) continue;
     out = true;
     conversion.leaveOut(index);
+    if (refused !== undefined) {
+      await fates.fail([partitionFailure(index, refused)]);
+      continue;
+    }
     const names = new Set(differences.map(({ path }) => path.split(".")[0]?.toLowerCase()));
     const concerned = fields.filter(({ name }) => names.has(name.toLowerCase()));
     if (policy === "hold") await fates.hold({ index, differences, fields: concerned });
@@ -185,13 +190,20 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
 
 const RESCUE: Treatment = { rescue: true, routes: [] };
 
-function differs({ changed, changes }: SchemaEvolution, { format }: Ingestion): boolean {
-  return changed || (namesItsColumns(format.type) && changes.length > 0);
+/** Whether some file may have a difference that its policy does not let pass. */
+function differs({ changed, changes, conflicts }: SchemaEvolution, { format, schema }: Ingestion): boolean {
+  if (conflicts.some(isPartitionConflict)) return true;
+  return schema.policy !== "evolve" && (changed || (namesItsColumns(format.type) && changes.length > 0));
 }
 
 /** Types that differ break nothing as long as every value fits: the conversion tells. */
-function isSuspicion({ kind, tableType }: Difference): boolean {
-  return kind === "conflict" && tableType !== PARTITION_FIELD;
+function isSuspicion(difference: Difference): boolean {
+  return difference.kind === "conflict" && !isPartitionConflict(difference);
+}
+
+function partitionFailure(index: number, { path }: Difference): SourceFailure {
+  const message = `column ${path} has the name of a partition field, and no reader could open the table with it; rename it in the file`;
+  return { index, reason: "REFUSED_BY_TABLE", message, column: path };
 }
 
 function changedFailure(index: number, differences: readonly Difference[]): SourceFailure {
@@ -318,12 +330,6 @@ async function createTable(
 
 function schemaUpdates({ metadata }: LoadedTable, seen: readonly DraftField[]): TableUpdate[] {
   const evolved = growTable(shapeOfTable(metadata), seen);
-  const taken = evolved.conflicts.find(({ tableType }) => tableType === PARTITION_FIELD);
-  if (taken !== undefined) {
-    throw new MoraineError("Rejected", "a column has the name of a partition field; rename it in the file", {
-      column: taken.path,
-    });
-  }
   if (!evolved.changed) return [];
   const id = Math.max(...metadata.schemas.map((schema) => schema["schema-id"])) + 1;
   return [

@@ -3,7 +3,7 @@
 
 import { currentSchema, defaultSpec } from "../iceberg/metadata.ts";
 import { columnsOf, findField, RESCUED_DATA } from "../iceberg/schema.ts";
-import type { ConversionResult, LoadedTable, Misfits } from "../ports.ts";
+import type { ConversionResult, LoadedTable, Misfits, Treatment } from "../ports.ts";
 import { prepareTable, type TableJob } from "../table.ts";
 import { changesOf } from "./history.ts";
 import { columnTypeTexts, judgeMisfits, type MisfitVerdict, routesOf } from "./misfits.ts";
@@ -20,7 +20,7 @@ export interface FitJob extends TableJob {
 /** Undefined: the files hold no record, and there is no table yet. */
 export async function fitFiles(job: FitJob): Promise<Fitted | undefined> {
   let table = await job.time("inspect", () => prepareTable(job));
-  const treated = new Set<number>();
+  const treated = new Map<number, Treatment>();
   while (table !== undefined) {
     const { metadata } = table;
     const convert = () => job.conversion.convert(currentSchema(metadata), defaultSpec(metadata));
@@ -38,7 +38,7 @@ async function settleMisfits(
   job: FitJob,
   { metadata }: LoadedTable,
   misfits: readonly Misfits[],
-  treated: Set<number>,
+  treated: Map<number, Treatment>,
 ): Promise<boolean> {
   const { conversion, fates, ingestion, ports } = job;
   const schema = currentSchema(metadata);
@@ -48,9 +48,13 @@ async function settleMisfits(
   let needsColumn = false;
   for (const source of misfits) {
     const { index } = source;
-    const verdict = treated.has(index) ? untreatable(source) : judgeMisfits(source, ingestion, types, routes);
+    const judged = judgeMisfits(source, ingestion, types, routes);
+    const before = treated.get(index);
+    // Rescue comes after routes where rows are bad as well; after that nothing is left to try.
+    const isNew = judged.kind !== "treat" || before === undefined || (judged.treatment.rescue && !before.rescue);
+    const verdict = isNew ? judged : untreatable(source);
     if (verdict.kind === "treat") {
-      treated.add(index);
+      treated.set(index, verdict.treatment);
       conversion.treat(index, verdict.treatment);
       needsColumn ||= verdict.treatment.rescue && findField(schema, RESCUED_DATA) === undefined;
       continue;

@@ -11,6 +11,9 @@ import type { FileRecord } from "../records.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { changeItem, type HeldDifference, heldItem, readChange, type SchemaChange } from "./records.ts";
 
+/** Of one change. A file with more of them asks about the rest when these are decided. */
+const DIFFERENCES_MAX = 200;
+
 export interface SchemaPorts {
   readonly ledger: Ledger;
   readonly clock: Clock;
@@ -57,7 +60,7 @@ async function openChange(
     table: file.table,
     fingerprint,
     status: "OPEN",
-    differences,
+    differences: differences.slice(0, DIFFERENCES_MAX),
     fields,
     firstFile: objectUri(file.bucket, file.key),
     openedAtMs: clock.now(),

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import type { DraftField } from "../iceberg/types.ts";
 import type { Fingerprint, IngestionId, ObjectUri, Revision, TableId } from "../ids.ts";
+import { pack, unpack } from "../packing.ts";
 import type { LedgerItem, LedgerKey } from "../ports.ts";
 import { bodyOf, readBody } from "../records.ts";
 import type { Difference } from "./diff.ts";
@@ -114,8 +115,10 @@ export function heldKey({ ingestion, fingerprint, bucket, key }: HeldFile): Ledg
 // ---- items ---------------------------------------------------------------------------------------------------------
 
 export function changeItem(change: SchemaChange, revision: Revision): LedgerItem {
-  const key = changeKey(change.ingestion, change.fingerprint);
-  return { key, revision, body: bodyOf("schema-change", change) };
+  // Packed: types may be nested deeper than DynamoDB nests its maps.
+  const { differences, fields, ...plain } = change;
+  const body = { ...bodyOf("schema-change", plain), packed: pack({ differences, fields }) };
+  return { key: changeKey(change.ingestion, change.fingerprint), revision, body };
 }
 
 export function heldItem(file: HeldFile, revision: Revision): LedgerItem {
@@ -127,7 +130,9 @@ export function versionItem(version: SchemaVersion, revision: Revision): LedgerI
 }
 
 export function readChange(item: LedgerItem): SchemaChange {
-  return readBody<SchemaChange>(item, "schema-change", ["ingestion", "fingerprint", "status", "differences"]);
+  const names = ["ingestion", "fingerprint", "status", "packed"];
+  const { packed, ...plain } = readBody<SchemaChange & { packed: Uint8Array }>(item, "schema-change", names);
+  return { ...plain, ...(unpack(packed) as Pick<SchemaChange, "differences" | "fields">) };
 }
 
 export function readHeld(item: LedgerItem): HeldFile {
