@@ -13,8 +13,9 @@ import type { FormatOptions, SchemaPolicy } from "../config.ts";
 import { currentSchema, partitionNames } from "../iceberg/metadata.ts";
 import {
   evolveSchema,
+  lineageFields,
   PARTITION_FIELD,
-  RESCUED_DATA,
+  rescuedField,
   type SchemaChange,
   type SchemaEvolution,
   typeText,
@@ -75,6 +76,9 @@ export function diffSchema(
   return { kind, breaking, evolution: kept };
 }
 
+/** Columns that no file is expected to have. */
+const OWN_NAMES: ReadonlySet<string> = new Set([...lineageFields, rescuedField].map(({ name }) => name));
+
 function isBreaking({ kind }: Difference, policy: SchemaPolicy): boolean {
   switch (policy) {
     case "evolve":
@@ -89,9 +93,8 @@ function isBreaking({ kind }: Difference, policy: SchemaPolicy): boolean {
 
 function differencesOf(evolution: SchemaEvolution, schema: Schema, named: boolean): Difference[] {
   const types = new Map(schema.fields.map(({ name, type }) => [name, type]));
-  const isOwn = (path: string) => path.startsWith("_file_") || path === "_ingested_at" || path === RESCUED_DATA;
   const changes = evolution.changes
-    .filter(({ kind, path }) => !isOwn(path) && (named || (kind !== "absent" && kind !== "relaxed")))
+    .filter(({ kind, path }) => !OWN_NAMES.has(path) && (named || (kind !== "absent" && kind !== "relaxed")))
     .map(({ kind, path, type }): Difference => {
       if (kind === "added") return { kind, path, fileType: type as DraftType };
       if (kind === "absent" || kind === "relaxed") return { kind, path, tableType: typeText(type) };
