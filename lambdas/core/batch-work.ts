@@ -4,15 +4,26 @@
 
 import { asLoaded, decideFile } from "./claim.ts";
 import { mapLimit } from "./concurrency.ts";
-import type { FormatOptions } from "./config.ts";
+import type { FormatOptions, Ingestion } from "./config.ts";
 import { isKind, MoraineError } from "./errors.ts";
 import { objectUri } from "./ids.ts";
 import type { Task } from "./load-plan.ts";
 import { needsBody } from "./object-rows.ts";
-import type { Clock, Conversion, Ledger, LoadedSource, ObjectStore, Random, Source, SourceFailure } from "./ports.ts";
+import type {
+  Clock,
+  Conversion,
+  Ledger,
+  LoadedSource,
+  ObjectStore,
+  Queues,
+  Random,
+  Source,
+  SourceFailure,
+} from "./ports.ts";
 import type { FileRecord, StagedFile } from "./records.ts";
 import { differenceText } from "./schema/diff.ts";
 import { holdFile } from "./schema/hold.ts";
+import { quarantineFile } from "./schema/quarantine.ts";
 import type { Settings } from "./settings.ts";
 import type { BreakingSource, Fates } from "./table.ts";
 
@@ -50,18 +61,26 @@ interface WorkPorts {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly random: Random;
+  readonly queues: Queues;
 }
 
 export class BatchWork implements Fates {
   readonly #ports: WorkPorts;
   readonly #settings: Settings;
+  readonly #ingestion: Ingestion;
   readonly #claimed: readonly ClaimedTask[];
   readonly #outcomes: Map<Task, FileOutcome>;
   readonly #modifiedMs = new Map<number, number>();
 
-  constructor(ports: WorkPorts, settings: Settings, claimed: readonly ClaimedTask[], outcomes: Map<Task, FileOutcome>) {
+  constructor(
+    ports: WorkPorts,
+    { settings, ingestion }: { readonly settings: Settings; readonly ingestion: Ingestion },
+    claimed: readonly ClaimedTask[],
+    outcomes: Map<Task, FileOutcome>,
+  ) {
     this.#ports = ports;
     this.#settings = settings;
+    this.#ingestion = ingestion;
     this.#claimed = claimed;
     this.#outcomes = outcomes;
   }
@@ -108,10 +127,24 @@ export class BatchWork implements Fates {
       this.#settings.parallelism,
       async (failure) => {
         const { index, reason, ...error } = failure;
+        if (this.#ingestion.badRows.onBadRow === "quarantine") await this.#quarantine(failure);
         this.#outcomes.set(this.#at(index).task, "failed");
         await this.#decide(index, { status: "FAILED", reason, error: { kind: "Rejected", ...error } });
       },
     );
+  }
+
+  #quarantine({ index, reason, message, line, byte }: SourceFailure): Promise<void> {
+    const { bucket, key, version } = this.#at(index).file;
+    return quarantineFile(this.#ports, this.#settings.warehouseUri, this.#ingestion.target, {
+      file: objectUri(bucket, key),
+      version: version.etag,
+      line: line ?? null,
+      byte: byte ?? null,
+      reason,
+      message,
+      text: null,
+    });
   }
 
   /** Held, or what was decided about its difference in the meantime. */

@@ -184,7 +184,7 @@ async function loadClaimed(
     ingestedAtMs: ports.clock.now(),
   });
   try {
-    const work = new BatchWork(ports, settings, claimed, outcomes);
+    const work = new BatchWork(ports, { settings, ingestion }, claimed, outcomes);
     const fetchOne = (_: ClaimedTask, index: number) => work.fetch(conversion, ingestion.format, index);
     await spans.time("fetch", () => mapLimit(claimed, settings.parallelism, fetchOne));
     if (work.open.length === 0) return undefined;

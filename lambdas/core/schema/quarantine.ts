@@ -3,11 +3,14 @@
 // They get there by the one path. A batch stages them as one NDJSON object; settling its commit sends that object's event to the intake queue,
 // before the batch item goes; and an ingestion that nobody had to write loads it into `<table>_quarantine`, exactly once like any file.
 
+import { createHash } from "node:crypto";
 import type { Ingestion } from "../config.ts";
 import { DEFAULT_DISCOVERY } from "../discovery/defaults.ts";
+import { assert } from "../errors.ts";
 import { formatIntake } from "../events.ts";
 import type { DraftField } from "../iceberg/types.ts";
 import { type BatchId, type IngestionId, type ObjectUri, splitUri, type TableName, tableIdOf } from "../ids.ts";
+import type { Clock, ObjectStore, Queues } from "../ports.ts";
 import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "./defaults.ts";
 
 /** Columns of a quarantine table, and the keys of each record in a conversion's `quarantine`. */
@@ -46,6 +49,27 @@ export function quarantineTable({ database, table }: TableName): TableName {
 /** Folder of everything that a batch puts into quarantine. */
 export function quarantineFolder(warehouseUri: string, { database, table }: TableName, batch: BatchId): string {
   return `${warehouseUri}/_quarantine/${database}/${table}/${batch}/`;
+}
+
+/**
+ * A file that cannot be loaded at all is one row of the quarantine: put and sent before its fate is on record, under a name made of the
+ * file's version and the reason, so that trying again adds nothing.
+ */
+export async function quarantineFile(
+  { store, queues, clock }: { readonly store: ObjectStore; readonly queues: Queues; readonly clock: Clock },
+  warehouseUri: string,
+  target: TableName,
+  row: QuarantineRow,
+): Promise<void> {
+  const name = createHash("sha256")
+    .update(JSON.stringify([row.file, row.version, row.reason]))
+    .digest("hex");
+  const uri = `${warehouseUri}/_quarantine/${target.database}/${target.table}/files/${name}.ndjson` as ObjectUri;
+  const body = new TextEncoder().encode(`${JSON.stringify(row)}\n`);
+  const stored = await store.put(uri, body, { contentType: "application/x-ndjson" });
+  assert(stored.kind === "stored", "nothing but a condition refuses a put");
+  const staged = { uri, etag: stored.etag, sizeBytes: body.length, rows: 1 };
+  await queues.sendIntake([quarantineEvent(staged, clock.now())]);
 }
 
 /** The ingestions that load quarantines, one for each table that has one. */
