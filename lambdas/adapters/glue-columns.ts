@@ -6,6 +6,7 @@ import type { Column } from "@aws-sdk/client-glue";
 import type { NestedField, TableMetadata, Type } from "../core/iceberg/types.ts";
 
 /** https://docs.aws.amazon.com/glue/latest/webapi/API_Column.html */
+const NAME_BYTES_MAX = 255;
 const TYPE_CHARACTERS_MAX = 131_072;
 const COMMENT_CHARACTERS_MAX = 255;
 
@@ -18,7 +19,7 @@ export function glueColumns(metadata: TableMetadata): Column[] {
   for (const schema of schemas) {
     for (const field of schema.fields) {
       // Glue does not tell names apart by case; the current schema comes first and keeps its name.
-      const name = field.name.toLowerCase();
+      const name = glueName(field).toLowerCase();
       if (!columns.has(name)) columns.set(name, columnOf(field, isCurrent(schema["schema-id"])));
     }
   }
@@ -28,7 +29,7 @@ export function glueColumns(metadata: TableMetadata): Column[] {
 function columnOf(field: NestedField, current: boolean): Column {
   const type = glueType(field.type);
   return {
-    Name: field.name,
+    Name: glueName(field),
     Type: type.length > TYPE_CHARACTERS_MAX ? "string" : type,
     ...(field.doc === undefined ? {} : { Comment: field.doc.slice(0, COMMENT_CHARACTERS_MAX) }),
     Parameters: {
@@ -37,6 +38,16 @@ function columnOf(field: NestedField, current: boolean): Column {
       "iceberg.field.current": String(current),
     },
   };
+}
+
+/** Glue refuses long names, line breaks and empty ones; the table keeps them, and shows them here cut, with the field's id to tell them apart. */
+function glueName({ id, name }: NestedField): string {
+  const plain = name.replace(/[^\t -\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "_");
+  if (plain === name && name !== "" && Buffer.byteLength(name) <= NAME_BYTES_MAX) return name;
+  const suffix = `_${id}`;
+  let cut = plain.slice(0, NAME_BYTES_MAX - suffix.length);
+  while (Buffer.byteLength(cut + suffix) > NAME_BYTES_MAX) cut = [...cut].slice(0, -1).join("");
+  return cut + suffix;
 }
 
 export function glueType(type: Type): string {
