@@ -20,9 +20,10 @@ export function renderStatus(status: Status): string {
     ]),
   );
   const ingestions = formatTable(
-    ["INGESTION", "SOURCE", "TABLE", ...ATTENTION],
-    status.ingestions.map(({ ingestion, source, table, files }) => {
-      return [ingestion, source, table, ...ATTENTION.map((name) => formatCapped(files[name]))];
+    ["INGESTION", "SOURCE", "TABLE", ...ATTENTION, "UNDECIDED"],
+    status.ingestions.map(({ ingestion, source, table, files, undecided }) => {
+      const counts = ATTENTION.map((name) => formatCapped(files[name]));
+      return [ingestion, source, table, ...counts, formatCount(undecided)];
     }),
   );
   return [tables, ingestions, ...(status.queues.length === 0 ? [] : [renderQueues(status)])].join("\n");

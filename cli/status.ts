@@ -19,6 +19,7 @@ import {
   readHead,
   tablePartition,
 } from "../lambdas/core/records.ts";
+import { changesOf } from "../lambdas/core/schema/history.ts";
 import { type CappedCount, countFiles } from "./ledger-index.ts";
 
 export const COUNT_CAP = 1000;
@@ -44,6 +45,8 @@ export interface IngestionStatus {
   readonly table: TableId;
   readonly source: string;
   readonly files: Readonly<Record<(typeof ATTENTION)[number], CappedCount>>;
+  /** Schema changes that wait for a decision. */
+  readonly undecided: number;
 }
 
 export interface QueueStatus extends QueueDepth {
@@ -110,8 +113,10 @@ async function readIngestion(ledger: Ledger, ingestion: Ingestion): Promise<Inge
   const counts = await mapLimit(ATTENTION, ATTENTION.length, async (status) => {
     return [status, await countFiles(ledger, ingestion.id, status, COUNT_CAP)] as const;
   });
+  const changes = await changesOf(ledger, ingestion.id);
   return {
     ingestion: ingestion.id,
+    undecided: changes.filter(({ status }) => status === "OPEN").length,
     table: tableIdOf(ingestion.target),
     source: `s3://${ingestion.source.bucket}/${ingestion.source.prefix}`,
     files: Object.fromEntries(counts) as IngestionStatus["files"],

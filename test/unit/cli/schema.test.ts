@@ -41,6 +41,11 @@ describe("moraine schema", () => {
     );
   });
 
+  test("status counts what waits for a decision", async () => {
+    const { out } = await moraine("status");
+    expect(out).toMatch(/UNDECIDED\norders .* 1\nclicks .* 0\n/);
+  });
+
   test("show takes the start of a fingerprint, and says what can be done", async () => {
     const print = await fingerprint();
     const { out } = await moraine("schema", "show", print.slice(0, 5));
