@@ -2,7 +2,7 @@
 // and all of them come at once. Pure: the CDK app, the operator's command and the tests call it with the text. The functions
 // never do: they read the validated result, which differs only in the buckets' names (`resolve-buckets.ts`).
 
-import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
+import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, JsonOptions, MoraineConfig } from "./config.ts";
 import { readSharedDiscovery } from "./config-cache.ts";
 import { readDiscovery } from "./config-discovery.ts";
 import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
@@ -179,8 +179,21 @@ function readDelimited(section: Section, type: "csv" | "tsv"): FormatOptions {
 }
 
 function readSelfDescribing(section: Section, type: "ndjson" | "json" | "parquet"): FormatOptions {
-  if (type !== "json" || !section.has("recordsPath")) return { type };
-  return { type, recordsPath: section.string("recordsPath") };
+  if (type === "parquet") return { type };
+  const options = readJsonOptions(section);
+  if (type === "ndjson" || !section.has("recordsPath")) return { type, ...options };
+  if (options.values === true)
+    section.complain("values", "does not go with recordsPath, under which records are objects; remove one of them");
+  return { type, recordsPath: section.string("recordsPath"), ...options };
+}
+
+function readJsonOptions(section: Section): JsonOptions {
+  return {
+    ...(section.boolean("values", false) ? { values: true } : {}),
+    ...(section.choice("duplicateKeys", { values: ["fail", "last"], fallback: "fail" }) === "last"
+      ? { duplicateKeys: "last" }
+      : {}),
+  };
 }
 
 function readTarget(section: Section | undefined, landing: readonly BucketConfig[]): Ingestion["target"] {

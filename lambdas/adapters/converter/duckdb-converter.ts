@@ -84,7 +84,7 @@ class DuckDbConversion implements Conversion {
   async add(source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<SourceFailure | undefined> {
     const { job, directory } = this.#context;
     if (body === undefined) {
-      const unread = { bytesRead: 0, sizeBytes: 0, lastByte: undefined, roomBytes: 0 };
+      const unread = { bytesRead: 0, sizeBytes: 0, lastByte: undefined, odd: false, roomBytes: 0 };
       return this.#admit({ ...unread, source, path: `${directory}/${source.index}` }, Buffer.alloc(0));
     }
     const small = source.sizeBytes <= SMALL_BYTES;
@@ -99,6 +99,7 @@ class DuckDbConversion implements Conversion {
         encoding: encodingOf(job),
         disk: this.#disk,
         roomBytes,
+        isJson: job.format.type === "json" || job.format.type === "ndjson",
       });
       const { head, ...facts } = spooled;
       return await this.#admit({ ...facts, source, path }, head);
@@ -234,9 +235,8 @@ function readerOf(context: ReaderContext): FormatReader {
     case "tsv":
       return new CsvReader(context, format);
     case "ndjson":
-      return new JsonReader(context, { lines: true });
     case "json":
-      return new JsonReader(context, { lines: false, recordsPath: format.recordsPath });
+      return new JsonReader(context, format);
     case "parquet":
       return new ParquetReader(context);
     case "metadata":

@@ -2,14 +2,16 @@
 // `inspect` reads every record in Node when it must (json-shape.ts); `selects` reads with a seed (json-read.ts), so that a key or kind
 // nobody has seen is an error and never dropped.
 
+import type { FormatOptions } from "../../core/config.ts";
 import { MoraineError } from "../../core/errors.ts";
 import type { NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { FILE_COLUMN, type FormatReader, failure, type ReaderContext, type SpooledSource } from "./format.ts";
-import { blameBroken, blameMisfits, pathlessJson } from "./json-blame.ts";
+import { blameBroken, blameMisfits, malformedJson, pathlessJson } from "./json-blame.ts";
 import { columnsOfShape } from "./json-columns.ts";
 import { JsonFiles, type JsonFormat } from "./json-files.ts";
 import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./json-read.ts";
+import { keepLastKeys, scanJson, wrapValues } from "./json-rewrite.ts";
 import { SEED_KEY, SEED_OPTIONS, SeedBed } from "./json-seed.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
@@ -17,36 +19,52 @@ import { ident, literal, tableFunction } from "./sql.ts";
 import { MISFIT } from "./strict-cast.ts";
 import { duckType } from "./types.ts";
 
+export type JsonReaderOptions = Extract<FormatOptions, { readonly type: "json" | "ndjson" }>;
+
 type KeyRead = { readonly key: string; readonly read: ReadType };
 
 export class JsonReader implements FormatReader {
   readonly #context: ReaderContext;
   readonly #files: JsonFiles;
   readonly #seeds: SeedBed;
-  readonly #lines: boolean;
+  readonly #options: JsonReaderOptions;
   /** Source key to column name, where they differ; and what all records hold, once they have been looked at. */
   #renamed: ReadonlyMap<string, string> = new Map();
   #shape: Shape | undefined;
   #trust: Trust = "guess";
 
-  constructor(context: ReaderContext, options: { readonly lines: boolean; readonly recordsPath?: string | undefined }) {
+  constructor(context: ReaderContext, options: JsonReaderOptions) {
     this.#context = context;
-    this.#files = new JsonFiles(context.session, options.recordsPath?.split(".") ?? []);
+    const path = options.type === "json" ? options.recordsPath : undefined;
+    this.#files = new JsonFiles(context.session, path?.split(".") ?? []);
     this.#seeds = new SeedBed(context.directory);
-    this.#lines = options.lines;
+    this.#options = options;
+  }
+
+  get #lines(): boolean {
+    return this.#options.type === "ndjson";
   }
 
   async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
     const first = head.toString("latin1").trimStart()[0];
     if (first === undefined && source.sizeBytes <= head.length) return undefined;
-    if (first !== "{" && first !== "[" && first !== undefined) {
-      const message = "starts with neither { nor [; records must be JSON objects";
+    const { values, duplicateKeys } = this.#options;
+    if (values !== true && first !== "{" && first !== "[" && first !== undefined) {
+      const message =
+        "starts with neither { nor [; records must be JSON objects, or set values: true in the ingestion's format";
       return failure(source, "NOT_JSON_RECORDS", message, { line: 1 });
     }
+    const layout = this.#lines && (values === true || first !== "[") ? "lines" : first === "[" ? "list" : "documents";
     // DuckDB takes a list that was cut off after a comma, and a lone brace, for complete.
-    const cut = first === "[" ? source.lastByte !== 0x5d : source.sizeBytes === 1;
-    if (cut) return failure(source, "MALFORMED_JSON", "ends in the middle of its records; upload it again");
-    this.#files.admit(source, first === "[" ? "array" : this.#lines ? "newline_delimited" : "unstructured");
+    const cut = layout === "list" ? source.lastByte !== 0x5d : source.sizeBytes === 1;
+    let { sizeBytes } = source;
+    if (cut || source.odd || values === true || duplicateKeys === "last") {
+      const look = duplicateKeys === "last" ? keepLastKeys : scanJson;
+      const fault = await look(source.path, layout, source.roomBytes);
+      if (fault !== undefined) return malformedJson(source, fault);
+      if (values === true) sizeBytes = await wrapValues(source.path, layout, source.roomBytes);
+    }
+    this.#files.admit(source, layout, sizeBytes);
     return undefined;
   }
 
@@ -82,7 +100,7 @@ export class JsonReader implements FormatReader {
     await this.#seeds.clear();
     const { session } = this.#context;
     const admitted = this.#files.admitted(sources);
-    const broken = await blameBroken(session, this.#files, admitted, this.#lines);
+    const broken = await blameBroken(session, this.#files, admitted);
     if (broken.length > 0) return broken;
     const fields = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
     const target = { schema: { ...schema, fields }, renamed: this.#renamed };
@@ -105,7 +123,7 @@ export class JsonReader implements FormatReader {
         failures.set(source.source.index, pathlessJson(source, this.#files));
       }
     } catch (error) {
-      const broken = await blameBroken(session, this.#files, sources, this.#lines);
+      const broken = await blameBroken(session, this.#files, sources);
       if (broken.length > 0) return { fields: [], failures: broken };
       throw new MoraineError(
         "Invalid",
@@ -226,10 +244,16 @@ function failureOf(source: SpooledSource, [reason, message, column]: Problem): S
 }
 
 function readRecord(reader: ShapeReader, record: string | null, source: number): Problem | undefined {
-  if (record?.[0] !== "{") return ["NOT_JSON_RECORDS", "holds a record that is no JSON object"];
+  if (record?.[0] !== "{")
+    return [
+      "NOT_JSON_RECORDS",
+      "holds a record that is no JSON object; set values: true in the ingestion's format to load it",
+    ];
   try {
     const twice = reader.add(record, source);
-    return twice === undefined ? undefined : ["DUPLICATE_KEY", "an object has the same key twice", twice];
+    return twice === undefined
+      ? undefined
+      : ["DUPLICATE_KEY", "an object has the same key twice; set duplicateKeys: last to take the last", twice];
   } catch {
     return ["MALFORMED_JSON", "a record is not valid JSON; correct the file"];
   }

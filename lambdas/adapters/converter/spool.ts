@@ -8,6 +8,7 @@ import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { Compression } from "../../core/config.ts";
 import { MoraineError } from "../../core/errors.ts";
 import { CountedBody, decompress, formatOf } from "./inflate.ts";
+import { OddJson } from "./json-odd.ts";
 import { overwrite } from "./slots.ts";
 import { SpoolError } from "./spool-error.ts";
 import { isUtf8Mark, markOf, transcode } from "./transcode.ts";
@@ -42,6 +43,8 @@ export interface Spooled {
   readonly head: Buffer;
   /** The last byte that is no white space. */
   readonly lastByte: number | undefined;
+  /** JSON that may hold what the standard does not allow (json-odd.ts). */
+  readonly odd: boolean;
   /** The file begins with a blank line of this many bytes (0: none), which `sizeBytes` and `head` leave out. */
   readonly roomBytes: number;
 }
@@ -61,6 +64,7 @@ export interface SpoolOptions {
   readonly encoding: "utf-8" | "utf-16" | "latin-1" | "binary";
   /** Bytes to keep free at the start of the file, as one blank line. */
   readonly roomBytes: number;
+  readonly isJson: boolean;
 }
 
 export async function spool(
@@ -79,8 +83,11 @@ async function spoolStream(body: AsyncIterable<Uint8Array>, options: SpoolOption
   const counted = new CountedBody(body);
   const plain = await decompress(counted, options);
   const text = options.encoding === "binary" ? plain : transcode(plain, options.encoding);
-  const written = await write(bound(text, counted, options), options.path, options.roomBytes);
-  return { ...written, roomBytes: options.roomBytes, bytesRead: counted.bytes };
+  const odd = new OddJson();
+  const bounded = bound(text, counted, options);
+  const watched = options.isJson ? watch(bounded, odd) : bounded;
+  const written = await write(watched, options.path, options.roomBytes);
+  return { ...written, odd: odd.found, roomBytes: options.roomBytes, bytesRead: counted.bytes };
 }
 
 /**
@@ -107,7 +114,17 @@ function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefin
   if (options.roomBytes > 0 || !options.disk.take(plain.length)) return undefined;
   overwrite(options.path, plain);
   const head = Buffer.from(plain.buffer, plain.byteOffset, Math.min(plain.length, HEAD_BYTES));
-  return { bytesRead: bytes.length, sizeBytes: plain.length, head, lastByte: lastByteOf(plain), roomBytes: 0 };
+  const odd = new OddJson();
+  if (options.isJson) odd.add(plain);
+  const facts = { bytesRead: bytes.length, sizeBytes: plain.length, lastByte: lastByteOf(plain), roomBytes: 0 };
+  return { ...facts, head, odd: odd.found };
+}
+
+async function* watch(body: AsyncIterable<Uint8Array>, odd: OddJson): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    odd.add(chunk);
+    yield chunk;
+  }
 }
 
 async function* bound(

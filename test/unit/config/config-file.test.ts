@@ -102,6 +102,16 @@ describe("defaults", () => {
     expect(config.ingestions[0]?.schema.hints).toEqual({ amount: "decimal(12, 2)" });
   });
 
+  test("JSON's options are kept where they are set", () => {
+    const format = (text: string) => valid(SMALLEST.replace("{ type: csv }", `{ ${text} }`)).ingestions[0]?.format;
+    expect(format("type: ndjson, values: true, duplicateKeys: last")).toEqual({
+      type: "ndjson",
+      values: true,
+      duplicateKeys: "last",
+    });
+    expect(format("type: json, recordsPath: r, values: false")).toEqual({ type: "json", recordsPath: "r" });
+  });
+
   test("anchors and aliases may be used to say a thing once", () => {
     const second = "  - { id: b, source: { prefix: b/ }, format: *f, target: { database: sales, table: b } }\n";
     const config = valid(SMALLEST.replace("{ type: csv }", "&f { type: csv, delimiter: ';' }") + second);
@@ -124,6 +134,11 @@ describe("errors", () => {
       "a typo in a key",
       SMALLEST.replace("prefix:", "prefx:"),
       "3: ingestions[0].source.prefx: is not known; remove it (did you mean prefix?)",
+    ],
+    [
+      "records under a path that may be no objects",
+      SMALLEST.replace("{ type: csv }", "{ type: json, recordsPath: r, values: true }"),
+      "4: ingestions[0].format.values: does not go with recordsPath, under which records are objects; remove one of them",
     ],
     ["a missing key", SMALLEST.replace(", table: orders", ""), "5: ingestions[0].target.table: is missing; add it"],
     [
