@@ -64,6 +64,7 @@ export class Engine {
     this.#prepare(connection);
     await connection.run(`
       SET GLOBAL TimeZone = 'UTC';
+      SET GLOBAL enable_geoparquet_conversion = false;
       SET GLOBAL preserve_insertion_order = false;
       SET GLOBAL enable_external_file_cache = false;
       SET GLOBAL temp_directory = ${literal(`${workDir}/spill`)};

@@ -9,6 +9,7 @@ import {
   isOurs,
   isOutOfMemory,
   isPoisoned,
+  isTooFar,
   kindOf,
   nullColumn,
   tooLargeForMemory,
@@ -87,6 +88,11 @@ function aloneFailure(source: SpooledSource, error: unknown): SourceFailure {
   if (column !== undefined) return requiredIsNull(source, column);
   if (isPoisoned(error)) {
     return failure(source, "CONVERSION_FAILED", `cannot be converted (${kindOf(error)}); write the file again`);
+  }
+  if (isTooFar(error)) {
+    const message =
+      "a timestamp of the type INT96 lies outside of the years 1 to 9999; correct it, or write timestamps in microseconds";
+    return failure(source, "TIMESTAMP_OUT_OF_RANGE", message);
   }
   const message = "a value does not fit the table's schema; correct it or give its column a hint";
   return failure(source, "TYPE_MISMATCH", message);

@@ -6,7 +6,7 @@ import type { DuckDBType } from "@duckdb/node-api";
 import type { DraftType, PrimitiveType, Type } from "../../core/iceberg/types.ts";
 import { duckdb } from "./engine.ts";
 import { ident, literal } from "./sql.ts";
-import { castText, MISFIT } from "./strict-cast.ts";
+import { castText, MISFIT, TOO_FAR } from "./strict-cast.ts";
 import { draftOf, duckType } from "./types.ts";
 
 export function draftOfDuck(type: DuckDBType): DraftType {
@@ -65,9 +65,9 @@ function nestedOfDuck(type: DuckDBType): DraftType {
   }
 }
 
-/** SQL of the table's type; a value that would change raises an error. */
-export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): string {
-  if (typeof to === "string") return castPrimitive(value, from, to);
+/** SQL of the table's type; a value that would change raises an error. `hasInt96`: timestamps may have been counted round. */
+export function castDuck(value: string, from: DuckDBType, to: Type, hasInt96 = false, depth = 0): string {
+  if (typeof to === "string") return castPrimitive(hasInt96 ? withinYears(value, from) : value, from, to);
   const { DuckDBTypeId: Id } = duckdb();
   if (to.type === "struct" && from.typeId === Id.STRUCT) {
     const packed = to.fields.map((field) => {
@@ -80,6 +80,7 @@ export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): 
               `struct_extract(${value}, ${literal(from.entryNames[index] as string)})`,
               inner,
               field.type,
+              hasInt96,
               depth,
             );
       return `${ident(field.name)} := ${sql}`;
@@ -88,16 +89,24 @@ export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): 
   }
   if (to.type === "list" && (from.typeId === Id.LIST || from.typeId === Id.ARRAY)) {
     const element = `e${depth}`;
-    return `list_transform(${value}, lambda ${element}: ${castDuck(element, from.valueType, to.element, depth + 1)})`;
+    return `list_transform(${value}, lambda ${element}: ${castDuck(element, from.valueType, to.element, hasInt96, depth + 1)})`;
   }
   if (to.type === "map" && from.typeId === Id.MAP) {
-    if (JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to))) return `CAST(${value} AS ${duckType(to)})`;
+    if (!hasInt96 && JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to)))
+      return `CAST(${value} AS ${duckType(to)})`;
     const entry = `e${depth}`;
-    const key = castDuck(`${entry}.key`, from.keyType, to.key, depth + 1);
-    const inner = castDuck(`${entry}.value`, from.valueType, to.value, depth + 1);
+    const key = castDuck(`${entry}.key`, from.keyType, to.key, hasInt96, depth + 1);
+    const inner = castDuck(`${entry}.value`, from.valueType, to.value, hasInt96, depth + 1);
     return `map_from_entries(list_transform(map_entries(${value}), lambda ${entry}: struct_pack(k := ${key}, v := ${inner})))`;
   }
   return onlyNull(value, to);
+}
+
+/** INT96 holds a day of 32 bits: DuckDB takes it modulo 2^64 microseconds, so that the year 303000 becomes one before Christ. */
+function withinYears(value: string, from: DuckDBType): string {
+  if (from.typeId !== duckdb().DuckDBTypeId.TIMESTAMP) return value;
+  const within = `${value} BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'`;
+  return `(CASE WHEN ${value} IS NULL OR ${within} THEN ${value} ELSE error(${literal(TOO_FAR)}) END)`;
 }
 
 function onlyNull(value: string, to: Type): string {

@@ -8,6 +8,7 @@ import { columnNames } from "./csv-header.ts";
 import { isOutOfMemory, kindOf, tooLargeForMemory } from "./duckdb-errors.ts";
 import { FILE_COLUMN, type FormatReader, failure, hintOf, type ReaderContext, type SpooledSource } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { lookAtFooter } from "./parquet-footer.ts";
 import { castDuck, draftOfDuck, indexOfName } from "./parquet-types.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
@@ -18,6 +19,7 @@ interface ParquetGroup {
   /** As the table has them. */
   readonly columns: readonly string[];
   readonly types: readonly DuckDBType[];
+  readonly hasInt96: boolean;
   readonly sources: SpooledSource[];
 }
 
@@ -38,6 +40,8 @@ export class ParquetReader implements FormatReader {
       return failure(source, "ENCRYPTED_PARQUET", "has an encrypted footer; upload it without encryption");
     if (magic !== "PAR1")
       return failure(source, "NOT_PARQUET", "does not start with PAR1; set the format it has", { byte: 0 });
+    const { failure: unfit, hasInt96 } = await lookAtFooter(source);
+    if (unfit !== undefined) return unfit;
     let described: { names: readonly string[]; types: readonly DuckDBType[] };
     try {
       described = await this.#context.session.columns(
@@ -49,9 +53,9 @@ export class ParquetReader implements FormatReader {
     const { names, types } = described;
     if (names.some((name) => name.includes("\0")))
       return failure(source, "INVALID_NAME", "a column's name holds NUL; rename it");
-    const key = JSON.stringify([names, types.map(String)]);
+    const key = JSON.stringify([names, types.map(String), hasInt96]);
     const columns = columnNames(names, [...LINEAGE_NAMES]);
-    const group = this.#groups.get(key) ?? { names, columns, types, sources: [] };
+    const group = this.#groups.get(key) ?? { names, columns, types, hasInt96, sources: [] };
     group.sources.push(source);
     this.#groups.set(key, group);
     return undefined;
@@ -116,7 +120,7 @@ function columnOf(group: ParquetGroup, field: NestedField): string {
   const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfName(group.columns, field.name);
   const type = group.types[index];
   if (type === undefined) return `CAST(NULL AS ${duckType(field.type)})`;
-  return castDuck(ident(group.names[index] as string), type, field.type);
+  return castDuck(ident(group.names[index] as string), type, field.type, group.hasInt96);
 }
 
 /** The type that holds both, for files of one batch; anything unrelated is left to the table to object to. */

@@ -213,7 +213,7 @@ describe("Apache's parquet-testing files", () => {
   });
 });
 
-describe("a file that breaks DuckDB's instance", () => {
+describe("a file that would break DuckDB's instance", () => {
   const name = "shredded_variant/case-132.parquet";
   if (!existsSync(`${samples}${name}`)) {
     test("NOT RUN: ../shared/data/parquet-testing is not there", () => expect(existsSync(samples)).toBe(false));
@@ -228,7 +228,7 @@ describe("a file that breaks DuckDB's instance", () => {
         "bad.parquet": bad,
         "2.parquet": good,
       });
-      expect(failures).toMatchObject([{ index: 1, reason: "UNREADABLE_PARQUET" }]);
+      expect(failures).toMatchObject([{ index: 1, reason: "UNSUPPORTED_PARQUET" }]);
       expect(loaded).toEqual({ 0: 1, 2: 1 });
     }
   });
@@ -239,3 +239,39 @@ async function countOf(path: string): Promise<number> {
   const reader = await connection.runAndReadAll(`SELECT count(*) FROM read_parquet('${path}')`);
   return Number(reader.getRows()[0]?.[0]);
 }
+
+describe("what DuckDB reads wrongly or not at all", () => {
+  test("a variant fails before DuckDB sees it, with its column and a remedy", async () => {
+    const files = {
+      "variant.parquet": await parquetOf("SELECT 1 a, {'x': 1}::VARIANT v"),
+      "good.parquet": await parquetOf("SELECT 1 a"),
+    };
+    const { failures, rows } = await convertAll(work, parquet(), files);
+    expect(failures).toMatchObject([{ index: 0, reason: "UNSUPPORTED_PARQUET", column: "v" }]);
+    expect(failures[0]?.message).toContain("write it as JSON text");
+    expect(rows).toEqual([{ a: 1 }]);
+  });
+
+  test("the geometry of a GeoParquet file is its bytes, whatever its description lacks", async () => {
+    const geo = `COPY (SELECT '\\x01\\x01'::BLOB g) TO '${work.directory}/geo.parquet' (FORMAT parquet, KV_METADATA {geo: '{"columns":{"g":{}}}'})`;
+    await (await (await DuckDBInstance.create(":memory:")).connect()).run(geo);
+    const files = { "geo.parquet": readFileSync(`${work.directory}/geo.parquet`) };
+    const { failures, rows, schema } = await convertAll(work, parquet(), files);
+    expect(failures).toEqual([]);
+    expect(schema.fields.map(({ type }) => type)).toEqual(["binary"]);
+    expect(rows).toEqual([{ g: new Uint8Array([1, 1]) }]);
+  });
+
+  test("a file cut off anywhere fails, and says where it ends", async () => {
+    const whole = await parquetOf("SELECT range a, 'x' || range b FROM range(1000)");
+    for (const length of [4, 11, 12, Math.floor(whole.length / 2), whole.length - 1]) {
+      const { failures, rows } = await convertAll(work, parquet(), {
+        "cut.parquet": whole.subarray(0, length),
+        "good.parquet": whole,
+      });
+      expect(failures).toMatchObject([{ index: 0, reason: "UNREADABLE_PARQUET" }]);
+      expect(failures[0]?.message).toContain(`at byte ${length}: it is cut off; upload it again`);
+      expect(rows).toHaveLength(1000);
+    }
+  });
+});
