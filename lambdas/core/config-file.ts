@@ -134,8 +134,8 @@ function readSource(section: Section | undefined, landing: readonly BucketConfig
 
 function readFormat(section: Section | undefined): FormatOptions {
   const type = section?.choice("type", {
-    values: ["csv", "tsv", "ndjson", "json", "parquet", "metadata", "binary"],
-    planned: ["avro", "orc", "xml"],
+    values: ["csv", "tsv", "ndjson", "json", "parquet", "avro", "metadata", "binary"],
+    planned: ["orc", "xml"],
   });
   if (section === undefined || type === undefined) return { type: "ndjson" };
   const format = readOptions(section, type);
@@ -178,8 +178,8 @@ function readDelimited(section: Section, type: "csv" | "tsv"): FormatOptions {
   };
 }
 
-function readSelfDescribing(section: Section, type: "ndjson" | "json" | "parquet"): FormatOptions {
-  if (type === "parquet") return { type };
+function readSelfDescribing(section: Section, type: "ndjson" | "json" | "parquet" | "avro"): FormatOptions {
+  if (type === "parquet" || type === "avro") return { type };
   const options = readJsonOptions(section);
   if (type === "ndjson" || !section.has("recordsPath")) return { type, ...options };
   if (options.values === true)

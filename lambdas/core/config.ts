@@ -24,7 +24,7 @@ export type FormatOptions =
   | ({ readonly type: "ndjson" } & JsonOptions)
   /** One document: an array of records, one record, or records under a dot path such as `Records`. */
   | ({ readonly type: "json"; readonly recordsPath?: string } & JsonOptions)
-  | { readonly type: "parquet" }
+  | { readonly type: "parquet" | "avro" }
   /** One row for each object, which is not read. `pathDate`: where its key has a date, such as `%Y/%m/%d`. */
   | { readonly type: "metadata"; readonly pathDate?: string }
   /** The same with the bytes of the object, if it has no more than these. */

@@ -20,6 +20,7 @@ import type {
   Treatment,
 } from "../../core/ports.ts";
 import { type Attempt, attempt } from "./attempt.ts";
+import { AvroReader } from "./avro.ts";
 import { CsvReader } from "./csv.ts";
 import { writeEqualityDeletes } from "./deletes.ts";
 import { isMisfit } from "./duckdb-errors.ts";
@@ -239,6 +240,8 @@ function readerOf(context: ReaderContext): FormatReader {
       return new JsonReader(context, format);
     case "parquet":
       return new ParquetReader(context);
+    case "avro":
+      return new AvroReader(context);
     case "metadata":
     case "binary":
       return new ObjectReader(context, format);
@@ -251,6 +254,7 @@ function encodingOf(job: ConversionJob): "utf-8" | "utf-16" | "latin-1" | "binar
     case "tsv":
       return job.format.encoding;
     case "parquet":
+    case "avro":
     case "metadata":
     case "binary":
       return "binary";

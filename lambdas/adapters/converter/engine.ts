@@ -17,6 +17,9 @@ export interface EngineOptions {
   readonly diskBytesMax: number;
 }
 
+/** DuckDB's own vector size. */
+export const CHUNK_ROWS = 2048;
+
 export function duckdb(): typeof library {
   return library;
 }
@@ -111,6 +114,27 @@ export class Session {
       if (next.done === true) return;
       yield next.value;
     }
+  }
+
+  /** Fills a table with chunks of columns, of at most CHUNK_ROWS rows each. */
+  async append(
+    table: string,
+    types: readonly DuckDBType[],
+    chunks: AsyncIterable<readonly (readonly DuckDBValue[])[]>,
+  ): Promise<void> {
+    await this.#guard(async (connection) => {
+      const appender = await connection.createAppender(table);
+      try {
+        for await (const columns of chunks) {
+          const chunk = duckdb().DuckDBDataChunk.create(types);
+          chunk.setColumns(columns);
+          appender.appendDataChunk(chunk);
+        }
+        appender.flushSync();
+      } finally {
+        appender.closeSync();
+      }
+    });
   }
 
   /** Columns of a query and their types, without its rows. */

@@ -109,6 +109,7 @@ describe("defaults", () => {
       values: true,
       duplicateKeys: "last",
     });
+    expect(format("type: avro")).toEqual({ type: "avro" });
     expect(format("type: json, recordsPath: r, values: false")).toEqual({ type: "json", recordsPath: "r" });
   });
 
@@ -158,13 +159,13 @@ describe("errors", () => {
     ],
     [
       "a format not built yet",
-      SMALLEST.replace("csv", "avro"),
-      '4: ingestions[0].format.type: "avro" is not available yet; use csv, tsv, ndjson, json, parquet, metadata, binary',
+      SMALLEST.replace("csv", "orc"),
+      '4: ingestions[0].format.type: "orc" is not available yet; use csv, tsv, ndjson, json, parquet, avro, metadata, binary',
     ],
     [
       "an unknown format",
       SMALLEST.replace("csv", "csvs"),
-      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, ndjson, json, parquet, metadata, binary (did you mean csv?)',
+      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, ndjson, json, parquet, avro, metadata, binary (did you mean csv?)',
     ],
     [
       "an option of another format",
