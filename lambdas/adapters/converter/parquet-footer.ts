@@ -26,9 +26,8 @@ export async function lookAtFooter(source: SpooledSource): Promise<Footer> {
   const file = await open(source.path, "r");
   try {
     const broken = await endProblem(file, source);
-    const metadata = broken === undefined ? await metadataOf(file, source.sizeBytes) : undefined;
-    const hasInt96 = metadata?.schema.some(({ type }) => type === "INT96") ?? false;
-    const problem = broken ?? problemOf(metadata, source.sizeBytes);
+    const { hasInt96, problem = broken } =
+      broken === undefined ? await look(file, source.sizeBytes) : { hasInt96: false };
     if (problem === undefined) return { hasInt96 };
     const [reason, message, column] = problem;
     return { hasInt96, failure: failure(source, reason, message, column === undefined ? {} : { column }) };
@@ -54,7 +53,10 @@ async function endProblem(file: FileHandle, { sizeBytes }: SpooledSource): Promi
   return ["UNREADABLE_PARQUET", `its footer of ${footerBytes} bytes is larger than the file; write it again`];
 }
 
-async function metadataOf(file: FileHandle, sizeBytes: number): Promise<FileMetaData | undefined> {
+async function look(
+  file: FileHandle,
+  sizeBytes: number,
+): Promise<{ hasInt96: boolean; problem?: Problem | undefined }> {
   const slice = async (start: number, end = sizeBytes): Promise<ArrayBuffer> => {
     const bytes = new Uint8Array(end - start);
     await file.read(bytes, 0, bytes.length, start);
@@ -62,14 +64,15 @@ async function metadataOf(file: FileHandle, sizeBytes: number): Promise<FileMeta
   };
   try {
     const options = { initialFetchSize: FIRST_FETCH_BYTES, geoparquet: false };
-    return await parquetMetadataAsync({ byteLength: sizeBytes, slice }, options);
+    const metadata = await parquetMetadataAsync({ byteLength: sizeBytes, slice }, options);
+    return { hasInt96: metadata.schema.some(({ type }) => type === "INT96"), problem: problemOf(metadata, sizeBytes) };
   } catch {
-    return undefined;
+    // Damaged so that a part is missing, or of a kind that is not known here.
+    return { hasInt96: false };
   }
 }
 
-function problemOf(metadata: FileMetaData | undefined, sizeBytes: number): Problem | undefined {
-  if (metadata === undefined) return undefined;
+function problemOf(metadata: FileMetaData, sizeBytes: number): Problem | undefined {
   const variant = metadata.schema.find(({ logical_type }) => logical_type?.type === "VARIANT");
   if (variant !== undefined) {
     const message = `column ${variant.name} is a variant, which tables of this format version have no type for; write it as JSON text`;

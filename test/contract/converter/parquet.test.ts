@@ -262,6 +262,19 @@ describe("what DuckDB reads wrongly or not at all", () => {
     expect(rows).toEqual([{ g: new Uint8Array([1, 1]) }]);
   });
 
+  test("a footer damaged in any of its bytes never takes a neighbour along", async () => {
+    const whole = await parquetOf("SELECT range id, 'n' AS name FROM range(10)");
+    const footerBytes = whole.readUInt32LE(whole.length - 8);
+    const good = await parquetOf("SELECT 1 AS neighbour");
+    for (let at = whole.length - 8 - footerBytes; at < whole.length; at += 3) {
+      const bad = Buffer.from(whole);
+      bad[at] = (bad[at] as number) ^ 0x0f;
+      const { loaded, failures } = await convertAll(work, parquet(), { "bad.parquet": bad, "good.parquet": good });
+      expect([at, loaded[1]]).toEqual([at, 1]);
+      expect(failures.length + Object.keys(loaded).length).toBe(2);
+    }
+  });
+
   test("a file cut off anywhere fails, and says where it ends", async () => {
     const whole = await parquetOf("SELECT range a, 'x' || range b FROM range(1000)");
     for (const length of [4, 11, 12, Math.floor(whole.length / 2), whole.length - 1]) {
