@@ -103,7 +103,8 @@ function readIngestion(section: Section, landing: readonly BucketConfig[]): Inge
     source: readSource(section.requiredSection("source"), landing),
     format: readFormat(section.requiredSection("format")),
     compression:
-      section.choice("compression", { values: ["auto", "none", "gzip", "zstd"], fallback: "auto" }) ?? "auto",
+      section.choice("compression", { values: ["auto", "none", "gzip", "zstd", "zip", "tar"], fallback: "auto" }) ??
+      "auto",
     target: readTarget(section.requiredSection("target"), landing),
     schema: readSchema(section.section("schema")),
     badRows: readBadRows(section),

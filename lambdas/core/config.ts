@@ -37,7 +37,7 @@ export interface JsonOptions {
   readonly duplicateKeys?: "fail" | "last";
 }
 
-export type Compression = "auto" | "none" | "gzip" | "zstd";
+export type Compression = "auto" | "none" | "gzip" | "zstd" | "zip" | "tar";
 
 export type OverwritePolicy = "replace" | "append" | "ignore";
 export type SchemaPolicy = "evolve" | "rescue" | "hold" | "fail";

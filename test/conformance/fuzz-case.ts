@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
+import { pack } from "tar-stream";
 import type { FormatOptions } from "../../lambdas/core/config.ts";
 import type { Schema } from "../../lambdas/core/iceberg/types.ts";
+import { zip } from "../../lib/zip.ts";
 import { avroOf } from "../contract/converter/avro-files.ts";
 import { convertAll, csv, jobOf, metadataOf, type Scratch, schemaOf } from "../contract/converter/harness.ts";
 import { SeededRandom } from "../fakes/seeded-random.ts";
@@ -21,6 +23,23 @@ interface Sound {
 }
 
 const NEIGHBOUR_ROWS = 3;
+
+const PACKINGS: readonly (readonly [string, (bytes: Buffer) => Buffer | Promise<Buffer>])[] = [
+  ["+gzip", (bytes) => gzipSync(bytes)],
+  ["+zstd", (bytes) => zstdCompressSync(bytes)],
+  ["+zip", (bytes) => Buffer.from(zip([{ name: "a", bytes: new Uint8Array(bytes) }]))],
+  ["+tar", tarOf],
+  ["+tar.gz", async (bytes) => gzipSync(await tarOf(bytes))],
+];
+
+async function tarOf(bytes: Buffer): Promise<Buffer> {
+  const archive = pack();
+  archive.entry({ name: "a", mtime: new Date(0) }, bytes);
+  archive.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of archive) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
 
 export interface CaseResult {
   /** What was done to which file, for whoever repeats it. */
@@ -131,11 +150,11 @@ export async function playCase(work: Scratch, sounds: readonly Sound[], seed: nu
   const random = new SeededRandom(seed);
   const below = (limit: number) => Math.floor(random.fraction() * limit);
   const sound = sounds[below(sounds.length)] as Sound;
-  const packing = below(8);
-  const packed = packing === 0 ? gzipSync(sound.bytes) : packing === 1 ? zstdCompressSync(sound.bytes) : sound.bytes;
+  const packing = below(3 * PACKINGS.length);
+  const packed = await (PACKINGS[packing]?.[1] ?? ((bytes: Buffer) => bytes))(sound.bytes);
   const { bytes, how } = damage(packed, below);
   const known = below(2) === 0 ? await tableOf(work, sound) : undefined;
-  const story = `${sound.name}${["+gzip", "+zstd"][packing] ?? ""}, ${how}, ${known === undefined ? "new table" : "table is there"}`;
+  const story = `${sound.name}${PACKINGS[packing]?.[0] ?? ""}, ${how}, ${known === undefined ? "new table" : "table is there"}`;
   const first = below(2) === 0;
   const files = first ? { damaged: bytes, neighbour: sound.neighbour } : { neighbour: sound.neighbour, damaged: bytes };
   try {

@@ -34,10 +34,11 @@ import { ObjectReader } from "./objects.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
 import { Slots } from "./slots.ts";
-import { DiskBudget, SMALL_BYTES, spool } from "./spool.ts";
+import { DiskBudget, SMALL_BYTES, type SpoolOptions, spool } from "./spool.ts";
 import { SpoolError } from "./spool-error.ts";
 import { registerTally } from "./tally.ts";
 import { draftField } from "./types.ts";
+import { type Part, unpack } from "./unpack.ts";
 import { ownDirectory } from "./work-dir.ts";
 import { describeFiles } from "./write.ts";
 
@@ -91,17 +92,19 @@ class DuckDbConversion implements Conversion {
     const small = source.sizeBytes <= SMALL_BYTES;
     const path = small ? this.#slots.take() : `${directory}/${source.index}`;
     if (small) this.#taken.push(path);
-    const roomBytes = job.format.type === "ndjson" && source.sizeBytes >= SEED_ROOM_MATTERS_BYTES ? SEED_ROOM_BYTES : 0;
+    const roomy = job.format.type === "ndjson" && source.sizeBytes >= SEED_ROOM_MATTERS_BYTES;
+    const options: SpoolOptions = {
+      path,
+      name: source.uri,
+      compression: job.format.type === "binary" ? "none" : job.compression,
+      encoding: encodingOf(job),
+      disk: this.#disk,
+      roomBytes: roomy ? SEED_ROOM_BYTES : 0,
+      isJson: job.format.type === "json" || job.format.type === "ndjson",
+    };
     try {
-      const spooled = await spool(body, source.sizeBytes, {
-        path,
-        name: source.uri,
-        compression: job.format.type === "binary" ? "none" : job.compression,
-        encoding: encodingOf(job),
-        disk: this.#disk,
-        roomBytes,
-        isJson: job.format.type === "json" || job.format.type === "ndjson",
-      });
+      const spooled = await spool(body, source.sizeBytes, options);
+      if ("archive" in spooled) return await this.#admitAll(source, await unpack(spooled, source, directory, options));
       const { head, ...facts } = spooled;
       return await this.#admit({ ...facts, source, path }, head);
     } catch (error) {
@@ -111,21 +114,32 @@ class DuckDbConversion implements Conversion {
     }
   }
 
+  /** The files of one archive: all of them, or none. */
+  async #admitAll(source: Source, parts: readonly Part[]): Promise<SourceFailure | undefined> {
+    for (const { head, ...part } of parts) {
+      const refused = await this.#admit(part, head);
+      if (refused === undefined) continue;
+      this.#failed.add(source.index);
+      return refused;
+    }
+    return undefined;
+  }
+
   async inspect(known: Schema | undefined, spec: PartitionSpec = UNPARTITIONED): Promise<Inspection> {
     const ahead = known !== undefined && this.#context.job.format.type.endsWith("json");
     if (ahead && (await this.#convertAhead(known, spec))) {
       return { fields: known.fields.filter(({ name }) => !LINEAGE_NAMES.has(name)).map(draftField), failures: [] };
     }
-    const inspection = await this.#reader.inspect(this.#good(), known);
-    for (const { index } of inspection.failures) this.#failed.add(index);
-    return inspection;
+    const { fields, failures } = await this.#reader.inspect(this.#good(), known);
+    for (const { index } of failures) this.#failed.add(index);
+    return { fields, failures: oncePerSource(failures) };
   }
 
   async inspectEach(known: Schema): Promise<readonly SourceShape[]> {
     const shapes: SourceShape[] = [];
-    for (const source of this.#good()) {
-      const { fields, failures } = await this.#reader.inspect([source], known);
-      if (failures.length === 0) shapes.push({ index: source.source.index, fields });
+    for (const [index, parts] of Map.groupBy(this.#good(), ({ source }) => source.index)) {
+      const { fields, failures } = await this.#reader.inspect(parts, known);
+      if (failures.length === 0) shapes.push({ index, fields });
     }
     return shapes;
   }
@@ -208,14 +222,14 @@ class DuckDbConversion implements Conversion {
   ): Promise<ConversionResult> {
     return {
       files: await describeFiles(target, files),
-      loaded: sources.map(({ source, bytesRead, path }) => ({
-        index: source.index,
-        records: counts.get(path) ?? 0,
+      loaded: [...Map.groupBy(sources, ({ source }) => source.index)].map(([index, parts]) => ({
+        index,
+        records: parts.reduce((sum, { path }) => sum + (counts.get(path) ?? 0), 0),
         rescued: 0,
         quarantined: 0,
-        bytesRead,
+        bytesRead: parts.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
       })),
-      failures,
+      failures: oncePerSource(failures),
       misfits: [],
     };
   }
@@ -223,6 +237,11 @@ class DuckDbConversion implements Conversion {
   #good(): SpooledSource[] {
     return this.#sources.filter(({ source }) => !this.#failed.has(source.index));
   }
+}
+
+/** Several files of one archive may be to blame: the first is told. */
+function oncePerSource(failures: readonly SourceFailure[]): SourceFailure[] {
+  return [...Map.groupBy(failures, ({ index }) => index).values()].map(([first]) => first as SourceFailure);
 }
 
 function sameSpec(a: PartitionSpec, b: PartitionSpec): boolean {

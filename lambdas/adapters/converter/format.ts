@@ -11,6 +11,8 @@ import type { Spooled } from "./spool.ts";
 export interface SpooledSource extends Omit<Spooled, "head"> {
   readonly source: Source;
   readonly path: string;
+  /** Of a source that is an archive, which exists once for each file in it: the name to show. */
+  readonly member?: string;
 }
 
 export interface ReaderContext {
@@ -56,7 +58,8 @@ export function failure(
   message: string,
   place: { readonly line?: number; readonly byte?: number; readonly column?: string } = {},
 ): SourceFailure {
-  return { index: source.source.index, reason, message, ...place };
+  const shown = source.member === undefined ? message : `member ${source.member}: ${message}`;
+  return { index: source.source.index, reason, message: shown, ...place };
 }
 
 export function requiredIsNull(source: SpooledSource, column: string, line?: number): SourceFailure {

@@ -91,7 +91,10 @@ function problemOf(metadata: FileMetaData, sizeBytes: number): Problem | undefin
   return ["UNREADABLE_PARQUET", `its footer counts ${metadata.num_rows} rows, its row groups ${rows}; write it again`];
 }
 
-const HIDDEN: Problem = ["ENCRYPTED_PARQUET", "has encrypted columns; upload it without encryption"];
+const HIDDEN: Problem = [
+  "ENCRYPTED_PARQUET",
+  "has columns without a description, as encrypted ones are; upload it without encryption",
+];
 
 function columnProblem(column: Column, sizeBytes: number): Problem | undefined {
   const name = column.path_in_schema.join(".");
