@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Engine } from "../../../lambdas/adapters/converter/engine.ts";
 import type { DraftField, DraftType } from "../../../lambdas/core/iceberg/types.ts";
 import { addAll, convertAll, jobOf, type Scratch, schemaOf, scratch, UNPARTITIONED } from "./harness.ts";
 
@@ -213,7 +214,7 @@ describe("Apache's parquet-testing files", () => {
   });
 });
 
-describe("a file that would break DuckDB's instance", () => {
+describe("a file that breaks DuckDB's instance", () => {
   const name = "shredded_variant/case-132.parquet";
   if (!existsSync(`${samples}${name}`)) {
     test("NOT RUN: ../shared/data/parquet-testing is not there", () => expect(existsSync(samples)).toBe(false));
@@ -231,6 +232,17 @@ describe("a file that would break DuckDB's instance", () => {
       expect(failures).toMatchObject([{ index: 1, reason: "UNSUPPORTED_PARQUET" }]);
       expect(loaded).toEqual({ 0: 1, 2: 1 });
     }
+  });
+
+  test("costs an instance, and the next statement has a new one, when DuckDB sees it all the same", async () => {
+    const path = `${work.directory}/breaks.parquet`;
+    writeFileSync(path, readFileSync(`${samples}${name}`));
+    const bounds = { memoryLimitBytes: 1024 ** 3, threads: 1, diskBytesMax: 1024 ** 3 };
+    const engine = new Engine({ workDir: work.directory, ...bounds }, () => undefined);
+    const session = await engine.connect();
+    await expect(session.rows(`SELECT * FROM read_parquet('${path}')`)).rejects.toThrow(/^INTERNAL Error/);
+    expect(await session.rows("SELECT 1 AS a")).toEqual([{ a: 1 }]);
+    session.close();
   });
 });
 
