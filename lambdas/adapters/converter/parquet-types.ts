@@ -3,10 +3,10 @@
 // microseconds (format v2 has no finer).
 
 import type { DuckDBType } from "@duckdb/node-api";
-import type { DraftType, PrimitiveType, Type } from "../../core/iceberg/types.ts";
+import type { DraftField, DraftType, PrimitiveType, Type } from "../../core/iceberg/types.ts";
 import { duckdb } from "./engine.ts";
 import { ident, literal } from "./sql.ts";
-import { castText, MISFIT } from "./strict-cast.ts";
+import { castText, MISFIT, TOO_FAR } from "./strict-cast.ts";
 import { draftOf, duckType } from "./types.ts";
 
 export function draftOfDuck(type: DuckDBType): DraftType {
@@ -65,9 +65,9 @@ function nestedOfDuck(type: DuckDBType): DraftType {
   }
 }
 
-/** SQL of the table's type; a value that would change raises an error. */
-export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): string {
-  if (typeof to === "string") return castPrimitive(value, from, to);
+/** SQL of the table's type; a value that would change raises an error. `hasInt96`: timestamps may have been counted round. */
+export function castDuck(value: string, from: DuckDBType, to: Type, hasInt96 = false, depth = 0): string {
+  if (typeof to === "string") return castPrimitive(hasInt96 ? withinYears(value, from) : value, from, to);
   const { DuckDBTypeId: Id } = duckdb();
   if (to.type === "struct" && from.typeId === Id.STRUCT) {
     const packed = to.fields.map((field) => {
@@ -80,6 +80,7 @@ export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): 
               `struct_extract(${value}, ${literal(from.entryNames[index] as string)})`,
               inner,
               field.type,
+              hasInt96,
               depth,
             );
       return `${ident(field.name)} := ${sql}`;
@@ -88,16 +89,24 @@ export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): 
   }
   if (to.type === "list" && (from.typeId === Id.LIST || from.typeId === Id.ARRAY)) {
     const element = `e${depth}`;
-    return `list_transform(${value}, lambda ${element}: ${castDuck(element, from.valueType, to.element, depth + 1)})`;
+    return `list_transform(${value}, lambda ${element}: ${castDuck(element, from.valueType, to.element, hasInt96, depth + 1)})`;
   }
   if (to.type === "map" && from.typeId === Id.MAP) {
-    if (JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to))) return `CAST(${value} AS ${duckType(to)})`;
+    if (!hasInt96 && JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to)))
+      return `CAST(${value} AS ${duckType(to)})`;
     const entry = `e${depth}`;
-    const key = castDuck(`${entry}.key`, from.keyType, to.key, depth + 1);
-    const inner = castDuck(`${entry}.value`, from.valueType, to.value, depth + 1);
+    const key = castDuck(`${entry}.key`, from.keyType, to.key, hasInt96, depth + 1);
+    const inner = castDuck(`${entry}.value`, from.valueType, to.value, hasInt96, depth + 1);
     return `map_from_entries(list_transform(map_entries(${value}), lambda ${entry}: struct_pack(k := ${key}, v := ${inner})))`;
   }
   return onlyNull(value, to);
+}
+
+/** INT96 holds a day of 32 bits: DuckDB takes it modulo 2^64 microseconds, so that the year 303000 becomes one before Christ. */
+function withinYears(value: string, from: DuckDBType): string {
+  if (from.typeId !== duckdb().DuckDBTypeId.TIMESTAMP) return value;
+  const within = `${value} BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'`;
+  return `(CASE WHEN ${value} IS NULL OR ${within} THEN ${value} ELSE error(${literal(TOO_FAR)}) END)`;
 }
 
 function onlyNull(value: string, to: Type): string {
@@ -121,4 +130,31 @@ export function indexOfName(names: readonly string[], name: string): number {
   if (exact >= 0) return exact;
   const lower = name.toLowerCase();
   return names.findIndex((candidate) => candidate.toLowerCase() === lower);
+}
+
+/** The type that holds both, for files of one batch; anything unrelated is left to the table to object to. */
+export function wider(a: DraftType, b: DraftType): DraftType {
+  if (typeof a === "string" && typeof b === "string") {
+    const order = a.startsWith("decimal") || b.startsWith("decimal") ? [] : ["int", "long", "float", "double"];
+    if (order.includes(a) && order.includes(b)) {
+      // A long in a float would lose digits.
+      if ((a === "long" && b === "float") || (a === "float" && b === "long")) return "double";
+      return order.indexOf(a) > order.indexOf(b) ? a : b;
+    }
+    return a === b ? a : "string";
+  }
+  if (typeof a === "object" && typeof b === "object") {
+    if (a.type === "struct" && b.type === "struct") return { type: "struct", fields: widerFields(a.fields, b.fields) };
+    if (a.type === "list" && b.type === "list") return { type: "list", element: wider(a.element, b.element) };
+  }
+  return a;
+}
+
+function widerFields(a: readonly DraftField[], b: readonly DraftField[]): DraftField[] {
+  const merged = new Map(a.map((field) => [field.name, field.type]));
+  for (const { name, type } of b) {
+    const before = merged.get(name);
+    merged.set(name, before === undefined ? type : wider(before, type));
+  }
+  return [...merged].map(([name, type]) => ({ name, type }));
 }
