@@ -55,3 +55,9 @@ export function tooLargeForMemory(source: SpooledSource): SourceFailure {
   const message = `needs more memory to read ${source.sizeBytes} bytes than the load function has; give it more, or split the file`;
   return failure(source, "OUT_OF_MEMORY", message);
 }
+
+export function tooFar(source: SpooledSource): SourceFailure {
+  const message =
+    "a timestamp of the type INT96 lies outside of the years 1 to 9999; correct it, or write timestamps in microseconds";
+  return failure(source, "TIMESTAMP_OUT_OF_RANGE", message);
+}

@@ -12,6 +12,7 @@ import {
   isTooFar,
   kindOf,
   nullColumn,
+  tooFar,
   tooLargeForMemory,
 } from "./duckdb-errors.ts";
 import {
@@ -126,11 +127,7 @@ function aloneFailure(source: SpooledSource, error: unknown): SourceFailure {
   if (isPoisoned(error)) {
     return failure(source, "CONVERSION_FAILED", `cannot be converted (${kindOf(error)}); write the file again`);
   }
-  if (isTooFar(error)) {
-    const message =
-      "a timestamp of the type INT96 lies outside of the years 1 to 9999; correct it, or write timestamps in microseconds";
-    return failure(source, "TIMESTAMP_OUT_OF_RANGE", message);
-  }
+  if (isTooFar(error)) return tooFar(source);
   const message = "a value does not fit the table's schema; correct it or give its column a hint";
   return failure(source, "TYPE_MISMATCH", message);
 }

@@ -39,9 +39,10 @@ export async function mendJson(
   let [seen, bad] = [0, 0];
   let first: BadRow | undefined;
   const mended = (line: Line): Buffer => {
-    if (isBlank(line.bytes)) return line.bytes;
+    const content = withoutSpace(line.bytes);
+    if (content.length === 0) return line.bytes;
     seen++;
-    const text = line.bytes.toString("utf8").trim();
+    const text = content.toString("utf8");
     const problem = problemOf(line.bytes, text, options);
     if (problem === undefined) return line.bytes;
     bad++;
@@ -97,7 +98,14 @@ function faultOf(line: Buffer): JsonFault | undefined {
   return scan.fault;
 }
 
-/** As JSON has white space: a form feed is none. */
-function isBlank(line: Buffer): boolean {
-  return line.every((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
+/** White space as JSON has it: a form feed is none. */
+function withoutSpace(line: Buffer): Buffer {
+  let [start, end] = [0, line.length];
+  while (start < end && isSpace(line[start] as number)) start++;
+  while (end > start && isSpace(line[end - 1] as number)) end--;
+  return line.subarray(start, end);
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }

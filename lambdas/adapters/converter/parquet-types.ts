@@ -109,6 +109,28 @@ function withinYears(value: string, from: DuckDBType): string {
   return `(CASE WHEN ${value} IS NULL OR ${within} THEN ${value} ELSE error(${literal(TOO_FAR)}) END)`;
 }
 
+/** The value as it is, or an error where a timestamp in it may have been counted round. */
+export function checkedInt96(value: string, type: DuckDBType, depth = 0): string {
+  const { DuckDBTypeId: Id } = duckdb();
+  if (!String(type).includes("TIMESTAMP")) return value;
+  if (type.typeId === Id.TIMESTAMP) return withinYears(value, type);
+  const entry = `e${depth}`;
+  if (type.typeId === Id.STRUCT) {
+    const parts = type.entryNames.map((name, i) => {
+      const part = `struct_extract(${value}, ${literal(name)})`;
+      return `${ident(name)} := ${checkedInt96(part, type.entryTypes[i] as DuckDBType, depth)}`;
+    });
+    return `CASE WHEN ${value} IS NOT NULL THEN struct_pack(${parts.join(", ")}) END`;
+  }
+  if (type.typeId === Id.LIST) {
+    return `list_transform(${value}, lambda ${entry}: ${checkedInt96(entry, type.valueType, depth + 1)})`;
+  }
+  if (type.typeId !== Id.MAP) return value;
+  const key = checkedInt96(`${entry}.key`, type.keyType, depth + 1);
+  const inner = checkedInt96(`${entry}.value`, type.valueType, depth + 1);
+  return `map_from_entries(list_transform(map_entries(${value}), lambda ${entry}: struct_pack(k := ${key}, v := ${inner})))`;
+}
+
 function onlyNull(value: string, to: Type): string {
   return `CASE WHEN ${value} IS NULL THEN CAST(NULL AS ${duckType(to)}) ELSE error(${literal(MISFIT)}) END`;
 }
@@ -150,11 +172,17 @@ export function wider(a: DraftType, b: DraftType): DraftType {
   return a;
 }
 
+/** Names match as columns do: another case is no other member. */
 function widerFields(a: readonly DraftField[], b: readonly DraftField[]): DraftField[] {
-  const merged = new Map(a.map((field) => [field.name, field.type]));
-  for (const { name, type } of b) {
-    const before = merged.get(name);
-    merged.set(name, before === undefined ? type : wider(before, type));
+  const merged = [...a];
+  for (const field of b) {
+    const at = indexOfName(
+      a.map(({ name }) => name),
+      field.name,
+    );
+    const before = merged[at];
+    if (before === undefined) merged.push(field);
+    else merged[at] = { name: before.name, type: wider(before.type, field.type) };
   }
-  return [...merged].map(([name, type]) => ({ name, type }));
+  return merged;
 }

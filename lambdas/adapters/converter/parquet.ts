@@ -5,7 +5,7 @@ import type { DuckDBType } from "@duckdb/node-api";
 import type { DraftField, NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import { columnNames } from "./csv-header.ts";
-import { isOutOfMemory, kindOf, tooLargeForMemory } from "./duckdb-errors.ts";
+import { isOutOfMemory, isTooFar, kindOf, tooFar, tooLargeForMemory } from "./duckdb-errors.ts";
 import { duckdb } from "./engine.ts";
 import {
   FILE_COLUMN,
@@ -20,7 +20,7 @@ import {
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { lookAtFooter } from "./parquet-footer.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
-import { castDuck, draftOfDuck, indexOfName, wider } from "./parquet-types.ts";
+import { castDuck, checkedInt96, draftOfDuck, indexOfName, wider } from "./parquet-types.ts";
 import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
@@ -109,7 +109,8 @@ export class ParquetReader implements FormatReader {
     for (const group of this.#groupsOf(sources)) {
       for (const source of group.sources) {
         try {
-          await this.#context.session.run(`SELECT count(COLUMNS(*)) FROM ${read([source])}`);
+          const rows = group.hasInt96 ? `(SELECT ${guarded(group)} FROM ${read([source])})` : read([source]);
+          await this.#context.session.run(`SELECT count(COLUMNS(*)) FROM ${rows}`);
         } catch (error) {
           failures.push(unreadable(source, error));
         }
@@ -172,6 +173,7 @@ export class ParquetReader implements FormatReader {
 
 function unreadable(source: SpooledSource, error: unknown): SourceFailure {
   if (isOutOfMemory(error)) return tooLargeForMemory(source);
+  if (isTooFar(error)) return tooFar(source);
   return failure(source, "UNREADABLE_PARQUET", `cannot be read as parquet (${kindOf(error)}); write the file again`);
 }
 
@@ -185,11 +187,17 @@ function read(sources: readonly SpooledSource[], options: Readonly<Record<string
 
 /**
  * Columns of which only the fitting values may be cast. Of structs DuckDB casts members in the scan itself, before any condition is asked
- * (1.5.5), unless they are made by an expression.
+ * (1.5.5), unless they are made by an expression. Timestamps that were counted round fit, and are no less wrong.
  */
 function guarded(group: ParquetGroup): string {
-  const structs = group.names.filter((_, i) => group.types[i]?.typeId === duckdb().DuckDBTypeId.STRUCT).map(ident);
-  const made = structs.map((name) => `CASE WHEN ${name} IS NOT NULL THEN ${name} END AS ${name}`);
+  const made = group.names.flatMap((name, i) => {
+    const type = group.types[i] as DuckDBType;
+    const column = ident(name);
+    const checked = group.hasInt96 ? checkedInt96(column, type) : column;
+    if (checked !== column) return [`${checked} AS ${column}`];
+    const isStruct = type.typeId === duckdb().DuckDBTypeId.STRUCT;
+    return isStruct ? [`CASE WHEN ${column} IS NOT NULL THEN ${column} END AS ${column}`] : [];
+  });
   return made.length === 0 ? "*" : `* REPLACE (${made.join(", ")})`;
 }
 

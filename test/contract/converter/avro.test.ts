@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import { avroOf, blockOf, headerOf } from "./avro-files.ts";
 import { convertAll, jobOf, type Scratch, schemaOf, scratch } from "./harness.ts";
 
@@ -239,4 +240,64 @@ describe("files", () => {
     const { failures } = await convertAll(work, job, { "bomb.avro": bomb });
     expect(failures).toMatchObject([{ reason: "DECOMPRESSION_BOMB" }]);
   });
+});
+
+test("values that do not fit are rescued and routed as those of Parquet, and columns the table lacks are kept", async () => {
+  const schema = recordOf({
+    id: "string",
+    more: ["null", "long"],
+    pair: { ...recordOf({ a: "double" }), name: "pair" },
+  });
+  const records = [
+    { id: "1", more: null, pair: { a: 1 } },
+    { id: "x", more: 9007199254740993n, pair: { a: 2.5 } },
+    { id: "3", more: 7n, pair: { a: 3 } },
+  ];
+  const pair = { type: "struct", fields: [{ name: "a", type: "long" }] } as const;
+  const known = schemaOf([
+    { name: "id", type: "long" },
+    { name: "pair", type: pair },
+    { name: "pair_text", type: "string" },
+  ]);
+  const { failures, misfits, rows, result } = await convertAll(
+    work,
+    job,
+    { "a.avro": avroOf(schema, records), "good.avro": avroOf(recordOf({ id: "long" }), [{ id: 9n }]) },
+    {
+      known,
+      fixed: true,
+      treat: () => ({ rescue: true, routes: [{ path: "pair.a", column: "pair_text" }] }),
+      adds: [{ name: RESCUED_DATA, type: "string" }],
+    },
+  );
+  expect(failures).toEqual([]);
+  expect(misfits).toMatchObject([
+    {
+      index: 0,
+      records: 3,
+      unfit: 1,
+      columns: [
+        { path: "id", samples: ["x"] },
+        { path: "pair.a", samples: ["2.5"] },
+      ],
+    },
+  ]);
+  expect(result.loaded).toMatchObject([
+    { index: 0, records: 3, rescued: 2 },
+    { index: 1, records: 1, rescued: 0 },
+  ]);
+  const own = rows.filter(({ id }) => id !== 9n);
+  const kept = own.map((row) => (row[RESCUED_DATA] == null ? null : String(row[RESCUED_DATA])));
+  expect(kept[0]).toBe(null);
+  expect(kept[1]).toBe(
+    '{"values":{"id":"x","more":9007199254740993},"reasons":{"id":"no long","more":"no such column"},"file":"s3://landing/a.avro","row":2}',
+  );
+  expect(kept[2]).toBe(
+    '{"values":{"more":7},"reasons":{"more":"no such column"},"file":"s3://landing/a.avro","row":3}',
+  );
+  expect(own.map((row) => [row["id"], row["pair_text"]])).toEqual([
+    [1n, null],
+    [null, "2.5"],
+    [3n, null],
+  ]);
 });

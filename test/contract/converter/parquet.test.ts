@@ -308,4 +308,35 @@ describe("what DuckDB reads wrongly or not at all", () => {
       expect(rows).toHaveLength(1000);
     }
   });
+
+  test("members of structures that differ only by case from file to file are one, as columns are", async () => {
+    const files = {
+      "upper.parquet": await parquetOf("SELECT {'A': 1, 'Only': 2} AS S"),
+      "lower.parquet": await parquetOf("SELECT {'a': 3::BIGINT, 'b': 4} AS s"),
+    };
+    const { failures, rows, inspection } = await convertAll(work, parquet(), files);
+    expect(failures).toEqual([]);
+    expect(inspection.fields).toEqual([
+      {
+        name: "S",
+        type: {
+          type: "struct",
+          fields: [
+            { name: "A", type: "long" },
+            { name: "Only", type: "int" },
+            { name: "b", type: "int" },
+          ],
+        },
+      },
+    ]);
+    const sorted = (some: typeof rows, name: string) =>
+      some.toSorted((x, y) => textOf(x[name]).localeCompare(textOf(y[name])));
+    const textOf = (value: unknown) => String((value as { A: bigint }).A);
+    expect(sorted(rows, "S")).toEqual([{ S: { A: 1n, Only: 2, b: null } }, { S: { A: 3n, Only: null, b: 4 } }]);
+    const known = schemaOf([{ name: "s", type: { type: "struct", fields: [{ name: "A", type: "long" }] } }]);
+    const again = await convertAll(work, parquet(), files, { known });
+    expect(again.failures).toEqual([]);
+    expect(again.misfits).toEqual([]);
+    expect(sorted(again.rows, "s")).toEqual([{ s: { A: 1n, Only: 2, b: null } }, { s: { A: 3n, Only: null, b: 4 } }]);
+  });
 });
