@@ -2,8 +2,8 @@ import { defineConfig } from "vitest/config";
 
 // unit: pure core, seconds. bounds: what is counted at scale, or tried a thousand times, takes longer. contract: ports, fake and adapter.
 // stack: the template. synth: cdk-nag, packages and what an operator sees of `cdk synth`. local: the embedded stack.
-// conformance: other people's collections of what can be wrong with a file, with scores; not part of `npm test`.
-// cache: before a real Valkey or Redis server, which no `npm ci` brings; says so where there is none.
+// conformance: collections that other people made of what a format allows and of what can be wrong with it, with scores; not part of
+// `npm test`. cache: before a real Valkey or Redis server, which no `npm ci` brings; says so where there is none.
 export default defineConfig({
   test: {
     maxWorkers: "100%",
@@ -24,7 +24,14 @@ export default defineConfig({
       { test: { name: "synth", include: ["test/synth/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 120_000 } },
       { test: { name: "local", include: ["test/local/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 } },
       { test: { name: "cache", include: ["test/cache/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
-      { test: { name: "conformance", include: ["test/conformance/**/*.test.ts"], testTimeout: 600_000 } },
+      {
+        test: {
+          name: "conformance",
+          include: ["test/conformance/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 60_000,
+        },
+      },
       { test: { name: "simulation", include: ["test/simulation/**/*.test.ts"], testTimeout: 900_000 } },
     ],
   },

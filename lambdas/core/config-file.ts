@@ -2,7 +2,7 @@
 // and all of them come at once. Pure: the CDK app, the operator's command and the tests call it with the text. The functions
 // never do: they read the validated result, which differs only in the buckets' names (`resolve-buckets.ts`).
 
-import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, MoraineConfig } from "./config.ts";
+import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, JsonOptions, MoraineConfig } from "./config.ts";
 import { readSharedDiscovery } from "./config-cache.ts";
 import { readDelimited } from "./config-delimited.ts";
 import { readDiscovery } from "./config-discovery.ts";
@@ -104,7 +104,8 @@ function readIngestion(section: Section, landing: readonly BucketConfig[]): Inge
     source: readSource(section.requiredSection("source"), landing),
     format: readFormat(section.requiredSection("format")),
     compression:
-      section.choice("compression", { values: ["auto", "none", "gzip", "zstd"], fallback: "auto" }) ?? "auto",
+      section.choice("compression", { values: ["auto", "none", "gzip", "zstd", "zip", "tar"], fallback: "auto" }) ??
+      "auto",
     target: readTarget(section.requiredSection("target"), landing),
     schema: readSchema(section.section("schema")),
     badRows: readBadRows(section),
@@ -135,8 +136,8 @@ function readSource(section: Section | undefined, landing: readonly BucketConfig
 
 function readFormat(section: Section | undefined): FormatOptions {
   const type = section?.choice("type", {
-    values: ["csv", "tsv", "ndjson", "json", "parquet", "metadata", "binary"],
-    planned: ["avro", "orc", "xml"],
+    values: ["csv", "tsv", "ndjson", "json", "parquet", "avro", "metadata", "binary"],
+    planned: ["orc", "xml"],
   });
   if (section === undefined || type === undefined) return { type: "ndjson" };
   const format = readOptions(section, type);
@@ -160,9 +161,22 @@ function readObject(section: Section, type: "metadata" | "binary"): FormatOption
   };
 }
 
-function readSelfDescribing(section: Section, type: "ndjson" | "json" | "parquet"): FormatOptions {
-  if (type !== "json" || !section.has("recordsPath")) return { type };
-  return { type, recordsPath: section.string("recordsPath") };
+function readSelfDescribing(section: Section, type: "ndjson" | "json" | "parquet" | "avro"): FormatOptions {
+  if (type === "parquet" || type === "avro") return { type };
+  const options = readJsonOptions(section);
+  if (type === "ndjson" || !section.has("recordsPath")) return { type, ...options };
+  if (options.values === true)
+    section.complain("values", "does not go with recordsPath, under which records are objects; remove one of them");
+  return { type, recordsPath: section.string("recordsPath"), ...options };
+}
+
+function readJsonOptions(section: Section): JsonOptions {
+  return {
+    ...(section.boolean("values", false) ? { values: true } : {}),
+    ...(section.choice("duplicateKeys", { values: ["fail", "last"], fallback: "fail" }) === "last"
+      ? { duplicateKeys: "last" }
+      : {}),
+  };
 }
 
 function readTarget(section: Section | undefined, landing: readonly BucketConfig[]): Ingestion["target"] {

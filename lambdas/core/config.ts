@@ -33,10 +33,10 @@ export type FormatOptions =
       readonly dateFormat?: string;
       readonly timestampFormat?: string;
     }
-  | { readonly type: "ndjson" }
+  | ({ readonly type: "ndjson" } & JsonOptions)
   /** One document: an array of records, one record, or records under a dot path such as `Records`. */
-  | { readonly type: "json"; readonly recordsPath?: string }
-  | { readonly type: "parquet" }
+  | ({ readonly type: "json"; readonly recordsPath?: string } & JsonOptions)
+  | { readonly type: "parquet" | "avro" }
   /** One row for each object, which is not read. `pathDate`: where its key has a date, such as `%Y/%m/%d`. */
   | { readonly type: "metadata"; readonly pathDate?: string }
   /** The same with the bytes of the object, if it has no more than these. */
@@ -47,7 +47,14 @@ export type CsvEncoding = "utf-8" | "utf-16" | "latin-1" | "windows-1252";
 export const DIALECT_PARTS = ["delimiter", "quote", "escape", "header", "skipLines", "footerLines"] as const;
 export type DialectPart = (typeof DIALECT_PARTS)[number];
 
-export type Compression = "auto" | "none" | "gzip" | "zstd";
+export interface JsonOptions {
+  /** true: a record that is no object is a row with the one column `value`. Without it such a file fails. */
+  readonly values?: boolean;
+  /** Of a key that an object has twice: the file fails (unless told), or the last one counts. */
+  readonly duplicateKeys?: "fail" | "last";
+}
+
+export type Compression = "auto" | "none" | "gzip" | "zstd" | "zip" | "tar";
 
 export type OverwritePolicy = "replace" | "append" | "ignore";
 export type SchemaPolicy = "evolve" | "rescue" | "hold" | "fail";

@@ -90,7 +90,7 @@ export class KeptRows {
   }
 }
 
-export function quarantineRow({ source }: SpooledSource, row: BadRow): QuarantineRow {
+export function quarantineRow({ source, member }: SpooledSource, row: BadRow): QuarantineRow {
   const text = row.text.length > QUARANTINE_TEXT_MAX ? [...row.text.slice(0, 2 * QUARANTINE_TEXT_MAX)] : undefined;
   return {
     file: source.uri,
@@ -98,7 +98,7 @@ export function quarantineRow({ source }: SpooledSource, row: BadRow): Quarantin
     line: row.line,
     byte: row.byte,
     reason: row.reason,
-    message: row.message,
+    message: member === undefined ? row.message : `member ${member}: ${row.message}`,
     text: text === undefined ? row.text : text.slice(0, QUARANTINE_TEXT_MAX).join(""),
   };
 }

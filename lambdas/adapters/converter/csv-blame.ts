@@ -10,10 +10,13 @@ import { literal } from "./sql.ts";
 type Read = (extra: Readonly<Record<string, string>>, only?: SpooledSource) => string;
 
 const REASONS: Readonly<Record<string, readonly [reason: string, message: string]>> = {
-  "MISSING COLUMNS": ["ROW_TOO_SHORT", "a row has fewer fields than the header"],
+  "MISSING COLUMNS": [
+    "ROW_TOO_SHORT",
+    "a row has fewer fields than the header; complete it, or upload a file that was cut off again",
+  ],
   "TOO MANY COLUMNS": ["ROW_TOO_LONG", "a row has more fields than the header; quote fields that hold the delimiter"],
   "UNQUOTED VALUE": ["MALFORMED_QUOTES", "a quoted field does not end properly; double quotes inside quoted fields"],
-  "LINE SIZE OVER MAXIMUM": ["LINE_TOO_LONG", "a row is longer than 16 MiB"],
+  "LINE SIZE OVER MAXIMUM": ["LINE_TOO_LONG", "a row is longer than 16 MiB; close an open quote, or split the row"],
   "INVALID ENCODING": ["INVALID_ENCODING", "a row is not UTF-8; set the format's encoding"],
 };
 
@@ -39,7 +42,7 @@ export async function blameStructure(session: Session, group: CsvGroup, read: Re
   return group.sources.flatMap((source) => {
     const row = byPath.get(source.path);
     if (row === undefined) return [];
-    const [reason, message] = REASONS[String(row["kind"])] ?? ["MALFORMED_ROW", "a row is not valid CSV"];
+    const [reason, message] = REASONS[String(row["kind"])] ?? ["MALFORMED_ROW", "a row is not valid CSV; correct it"];
     const place = { line: Number(row["line"]), ...(row["byte"] == null ? {} : { byte: Number(row["byte"]) }) };
     return [failure(source, reason, `${message} (line ${place.line})`, place)];
   });

@@ -22,25 +22,28 @@ import type {
   Treatment,
 } from "../../core/ports.ts";
 import { type Attempt, attempt } from "./attempt.ts";
+import { AvroReader } from "./avro.ts";
 import type { KeptRows } from "./bad-rows.ts";
 import { CsvReader } from "./csv.ts";
 import { writeEqualityDeletes } from "./deletes.ts";
 import { isMisfit } from "./duckdb-errors.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
-import type { FormatReader, ReaderContext, SpooledSource } from "./format.ts";
+import { callersIndex, type FormatReader, type ReaderContext, type SpooledSource } from "./format.ts";
 import { isolate, Miscounted } from "./isolate.ts";
 import { JsonReader } from "./json.ts";
 import { SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json-seed.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { registerLookup } from "./lookup.ts";
+import { failuresOfSources, MemberIndexes, misfitsOfSources } from "./members.ts";
 import { ObjectReader } from "./objects.ts";
 import { ParquetReader } from "./parquet.ts";
 import { registerTransform } from "./partition.ts";
 import { Slots } from "./slots.ts";
-import { DiskBudget, SMALL_BYTES, type SourceEncoding, spool } from "./spool.ts";
+import { DiskBudget, SMALL_BYTES, type SourceEncoding, type SpoolOptions, spool } from "./spool.ts";
 import { SpoolError } from "./spool-error.ts";
 import { registerTally } from "./tally.ts";
 import { draftField } from "./types.ts";
+import { type Part, unpack } from "./unpack.ts";
 import { ownDirectory } from "./work-dir.ts";
 import { describeFiles } from "./write.ts";
 
@@ -74,7 +77,9 @@ class DuckDbConversion implements Conversion {
   readonly #taken: string[] = [];
   readonly #disk: DiskBudget;
   readonly #sources: SpooledSource[] = [];
+  /** By the caller's index. */
   readonly #failed = new Set<number>();
+  readonly #memberIndexes = new MemberIndexes();
   readonly #treatments = new Map<number, Treatment>();
   #attempts = 0;
   /** What `inspect` has converted already. */
@@ -89,23 +94,30 @@ class DuckDbConversion implements Conversion {
 
   async add(source: Source, body: AsyncIterable<Uint8Array> | undefined): Promise<SourceFailure | undefined> {
     const { job, directory } = this.#context;
+    MemberIndexes.check(source.index);
     if (body === undefined) {
-      const unread = { bytesRead: 0, sizeBytes: 0, lastByte: undefined, roomBytes: 0 };
+      const unread = { bytesRead: 0, sizeBytes: 0, lastByte: undefined, odd: false, roomBytes: 0 };
       return this.#admit({ ...unread, source, path: `${directory}/${source.index}` }, Buffer.alloc(0));
     }
     const small = source.sizeBytes <= SMALL_BYTES;
     const path = small ? this.#slots.take() : `${directory}/${source.index}`;
     if (small) this.#taken.push(path);
-    const roomBytes = job.format.type === "ndjson" && source.sizeBytes >= SEED_ROOM_MATTERS_BYTES ? SEED_ROOM_BYTES : 0;
+    const roomy = job.format.type === "ndjson" && source.sizeBytes >= SEED_ROOM_MATTERS_BYTES;
+    const options: SpoolOptions = {
+      path,
+      name: source.uri,
+      compression: job.format.type === "binary" ? "none" : job.compression,
+      encoding: encodingOf(job),
+      disk: this.#disk,
+      roomBytes: roomy ? SEED_ROOM_BYTES : 0,
+      isJson: job.format.type === "json" || job.format.type === "ndjson",
+    };
     try {
-      const spooled = await spool(body, source.sizeBytes, {
-        path,
-        name: source.uri,
-        compression: job.format.type === "binary" ? "none" : job.compression,
-        encoding: encodingOf(job),
-        disk: this.#disk,
-        roomBytes,
-      });
+      const spooled = await spool(body, source.sizeBytes, options);
+      if ("archive" in spooled) {
+        const parts = await unpack(spooled, source, directory, options, this.#memberIndexes);
+        return await this.#admitAll(source, parts);
+      }
       const { head, ...facts } = spooled;
       return await this.#admit({ ...facts, source, path }, head);
     } catch (error) {
@@ -115,21 +127,38 @@ class DuckDbConversion implements Conversion {
     }
   }
 
+  /** The files of one archive: all of them, or none. */
+  async #admitAll(source: Source, parts: readonly Part[]): Promise<SourceFailure | undefined> {
+    for (const { head, ...part } of parts) {
+      const refused = await this.#admit(part, head);
+      if (refused === undefined) continue;
+      this.#failed.add(source.index);
+      return { ...refused, index: source.index };
+    }
+    return undefined;
+  }
+
   async inspect(known: Schema | undefined, spec: PartitionSpec = UNPARTITIONED): Promise<Inspection> {
     const ahead = known !== undefined && this.#context.job.format.type.endsWith("json");
     if (ahead && (await this.#convertAhead(known, spec))) {
       return { fields: known.fields.filter(({ name }) => !LINEAGE_NAMES.has(name)).map(draftField), failures: [] };
     }
-    const inspection = await this.#reader.inspect(this.#good(), known);
-    for (const { index } of inspection.failures) this.#failed.add(index);
-    return inspection;
+    const failures: SourceFailure[] = [];
+    for (;;) {
+      const sources = this.#good();
+      const found = await this.#reader.inspect(sources, known);
+      failures.push(...this.#fail(sources, found.failures));
+      // What the good files of a bad archive hold is no column.
+      const single = sources.filter(({ source }) => found.failures.every(({ index }) => index !== source.index));
+      if (single.length === this.#good().length) return { fields: found.fields, failures };
+    }
   }
 
   async inspectEach(known: Schema): Promise<readonly SourceShape[]> {
     const shapes: SourceShape[] = [];
-    for (const source of this.#good()) {
-      const { fields, failures } = await this.#reader.inspect([source], known);
-      if (failures.length === 0) shapes.push({ index: source.source.index, fields });
+    for (const [index, parts] of Map.groupBy(this.#good(), callersIndex)) {
+      const { fields, failures } = await this.#reader.inspect(parts, known);
+      if (failures.length === 0) shapes.push({ index, fields });
     }
     return shapes;
   }
@@ -140,7 +169,9 @@ class DuckDbConversion implements Conversion {
   }
 
   treat(index: number, treatment: Treatment): void {
-    this.#treatments.set(index, treatment);
+    for (const source of this.#sources) {
+      if (callersIndex(source) === index) this.#treatments.set(source.source.index, treatment);
+    }
     this.#ready = undefined;
   }
 
@@ -149,12 +180,28 @@ class DuckDbConversion implements Conversion {
     if (ahead !== undefined && sameSchema(ahead.schema, schema) && sameSpec(ahead.spec, spec)) {
       return this.#result(ahead.attempt, []);
     }
-    const { outcome, failures, misfits } = await isolate(this.#reader, this.#good(), schema, {
-      attempt: (sources) => this.#attempt(sources, schema, spec),
+    const sources = this.#good();
+    const isolated = await isolate(this.#reader, sources, schema, {
+      attempt: (some) => this.#attempt(some, schema, spec),
       discard: ({ target }) => rm(target.directory, { recursive: true, force: true }),
     });
-    for (const { index } of failures) this.#failed.add(index);
-    return outcome === undefined ? { files: [], loaded: [], failures, misfits } : this.#result(outcome, failures);
+    const failures = this.#fail(sources, isolated.failures);
+    if (isolated.outcome !== undefined) return this.#result(isolated.outcome, failures);
+    const misfits = await misfitsOfSources(sources, isolated.misfits, (fitting) => this.#rowsOf(fitting, schema, spec));
+    return { files: [], loaded: [], failures, misfits };
+  }
+
+  /** Of files that fit: by converting them. */
+  async #rowsOf(fitting: readonly SpooledSource[], schema: Schema, spec: PartitionSpec): Promise<number> {
+    const { target, counts } = await this.#attempt(fitting, schema, spec);
+    await rm(target.directory, { recursive: true, force: true });
+    return [...counts.values()].reduce((sum, { records }) => sum + records, 0);
+  }
+
+  #fail(sources: readonly SpooledSource[], failures: readonly SourceFailure[]): SourceFailure[] {
+    const told = failuresOfSources(sources, failures);
+    for (const { index } of told) this.#failed.add(index);
+    return told;
   }
 
   async writeDeletes(schema: Schema, fieldId: number, values: readonly string[]): Promise<ConvertedFile> {
@@ -211,7 +258,8 @@ class DuckDbConversion implements Conversion {
   }
 
   async #result(outcome: Attempt, failures: readonly SourceFailure[]): Promise<ConversionResult> {
-    const loaded = outcome.sources.map((source) => this.#loadedSource(source, outcome));
+    const bySource = Map.groupBy(outcome.sources, callersIndex);
+    const loaded = [...bySource].map(([index, parts]) => this.#loadedSource(index, parts, outcome));
     const quarantine = this.#quarantine(outcome.sources);
     assert(
       loaded.reduce((sum, { quarantined }) => sum + quarantined, 0) === (quarantine?.rows ?? 0),
@@ -226,14 +274,26 @@ class DuckDbConversion implements Conversion {
     };
   }
 
+  #loadedSource(index: number, parts: readonly SpooledSource[], outcome: Attempt): LoadedSource {
+    const sum = { records: 0, rescued: 0, quarantined: 0, bytesRead: 0 };
+    for (const part of parts) {
+      const own = this.#loadedPart(part, outcome);
+      sum.records += own.records;
+      sum.rescued += own.rescued;
+      sum.quarantined += own.quarantined;
+      sum.bytesRead += part.bytesRead;
+    }
+    return { index, ...sum };
+  }
+
   /** Every row that was seen is in the data files or in the quarantine. */
-  #loadedSource(source: SpooledSource, { counts }: Attempt): LoadedSource {
+  #loadedPart(source: SpooledSource, { counts }: Attempt): Pick<LoadedSource, "records" | "rescued" | "quarantined"> {
     const { records, rescued } = counts.get(source.path) ?? { records: 0, rescued: 0 };
     const mended = this.#reader.mended?.(source);
     const quarantined = this.#isQuarantining() ? (mended?.bad ?? 0) : 0;
     assert(records + quarantined === (mended?.seen ?? records), "rows seen are rows loaded and rows quarantined");
     assert(rescued <= records, "rescued rows are some of those loaded");
-    return { index: source.source.index, records, rescued, quarantined, bytesRead: source.bytesRead };
+    return { records, rescued, quarantined };
   }
 
   #quarantine(sources: readonly SpooledSource[]): ConversionResult["quarantine"] {
@@ -249,7 +309,7 @@ class DuckDbConversion implements Conversion {
   }
 
   #good(): SpooledSource[] {
-    return this.#sources.filter(({ source }) => !this.#failed.has(source.index));
+    return this.#sources.filter((source) => !this.#failed.has(callersIndex(source)));
   }
 }
 
@@ -268,11 +328,12 @@ function readerOf(context: ReaderContext): FormatReader {
     case "tsv":
       return new CsvReader(context, format);
     case "ndjson":
-      return new JsonReader(context, { lines: true });
     case "json":
-      return new JsonReader(context, { lines: false, recordsPath: format.recordsPath });
+      return new JsonReader(context, format);
     case "parquet":
       return new ParquetReader(context);
+    case "avro":
+      return new AvroReader(context);
     case "metadata":
     case "binary":
       return new ObjectReader(context, format);
@@ -285,6 +346,7 @@ function encodingOf(job: ConversionJob): SourceEncoding {
     case "tsv":
       return job.format.encoding;
     case "parquet":
+    case "avro":
     case "metadata":
     case "binary":
       return "binary";

@@ -2,7 +2,7 @@
 
 import type { SourceFailure } from "../../core/ports.ts";
 import { failure, type SpooledSource } from "./format.ts";
-import { MISFIT, NULL_IN } from "./strict-cast.ts";
+import { MISFIT, NULL_IN, TOO_FAR } from "./strict-cast.ts";
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -21,6 +21,11 @@ export function isPoisoned(error: unknown): boolean {
 /** Raised by our own checks of values. */
 export function isMisfit(error: unknown): boolean {
   return textOf(error).includes(MISFIT);
+}
+
+/** Raised by our own check of timestamps. */
+export function isTooFar(error: unknown): boolean {
+  return textOf(error).includes(TOO_FAR);
 }
 
 /** The required column a null was found in, raised by our own check. */
@@ -49,4 +54,10 @@ export function isDiskFull(error: unknown): boolean {
 export function tooLargeForMemory(source: SpooledSource): SourceFailure {
   const message = `needs more memory to read ${source.sizeBytes} bytes than the load function has; give it more, or split the file`;
   return failure(source, "OUT_OF_MEMORY", message);
+}
+
+export function tooFar(source: SpooledSource): SourceFailure {
+  const message =
+    "a timestamp of the type INT96 lies outside of the years 1 to 9999; correct it, or write timestamps in microseconds";
+  return failure(source, "TIMESTAMP_OUT_OF_RANGE", message);
 }

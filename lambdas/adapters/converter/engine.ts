@@ -17,6 +17,9 @@ export interface EngineOptions {
   readonly diskBytesMax: number;
 }
 
+/** DuckDB's own vector size. */
+export const CHUNK_ROWS = 2048;
+
 export function duckdb(): typeof library {
   return library;
 }
@@ -64,6 +67,7 @@ export class Engine {
     this.#prepare(connection);
     await connection.run(`
       SET GLOBAL TimeZone = 'UTC';
+      SET GLOBAL enable_geoparquet_conversion = false;
       SET GLOBAL preserve_insertion_order = false;
       SET GLOBAL enable_external_file_cache = false;
       SET GLOBAL temp_directory = ${literal(`${workDir}/spill`)};
@@ -110,6 +114,27 @@ export class Session {
       if (next.done === true) return;
       yield next.value;
     }
+  }
+
+  /** Fills a table with chunks of columns, of at most CHUNK_ROWS rows each. */
+  async append(
+    table: string,
+    types: readonly DuckDBType[],
+    chunks: AsyncIterable<readonly (readonly DuckDBValue[])[]>,
+  ): Promise<void> {
+    await this.#guard(async (connection) => {
+      const appender = await connection.createAppender(table);
+      try {
+        for await (const columns of chunks) {
+          const chunk = duckdb().DuckDBDataChunk.create(types);
+          chunk.setColumns(columns);
+          appender.appendDataChunk(chunk);
+        }
+        appender.flushSync();
+      } finally {
+        appender.closeSync();
+      }
+    });
   }
 
   /** Columns of a query and their types, without its rows. */

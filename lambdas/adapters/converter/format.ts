@@ -12,6 +12,14 @@ import type { Spooled } from "./spool.ts";
 export interface SpooledSource extends Omit<Spooled, "head"> {
   readonly source: Source;
   readonly path: string;
+  /** Of a file in an archive: the name to show, and the index of the archive. `source.index` is then the file's own. */
+  readonly member?: string;
+  readonly archiveIndex?: number;
+}
+
+/** As the caller knows it. */
+export function callersIndex({ source, archiveIndex }: SpooledSource): number {
+  return archiveIndex ?? source.index;
 }
 
 export interface ReaderContext {
@@ -86,7 +94,8 @@ export function failure(
   message: string,
   place: { readonly line?: number; readonly byte?: number; readonly column?: string } = {},
 ): SourceFailure {
-  return { index: source.source.index, reason, message, ...place };
+  const shown = source.member === undefined ? message : `member ${source.member}: ${message}`;
+  return { index: source.source.index, reason, message: shown, ...place };
 }
 
 export function requiredIsNull(source: SpooledSource, column: string, line?: number): SourceFailure {

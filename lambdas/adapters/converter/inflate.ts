@@ -37,9 +37,15 @@ export async function decompress(
   body: CountedBody,
   options: { readonly compression: Compression; readonly name: string },
 ): Promise<AsyncIterable<Uint8Array>> {
-  const { start, rest } = await peek(body, 4);
+  const { start, rest } = await peek(body, UNREAD_HEAD_BYTES);
   const found = formatOf(start, options.name);
-  const wanted = options.compression === "auto" ? found : options.compression;
+  // An archive may be compressed as a whole.
+  const wanted = isOpen(options.compression) ? found : options.compression;
+  const unread = isOpen(options.compression) ? unreadFormatOf(start) : undefined;
+  if (unread !== undefined) {
+    const message = `${unread} data, which cannot be read; compress it with gzip or zstd`;
+    throw new SpoolError("UNSUPPORTED_COMPRESSION", message);
+  }
   if (wanted === "none" || start.length === 0) return rest;
   if (wanted !== found) {
     throw new SpoolError("NOT_COMPRESSED", `not ${wanted} data although the ingestion says so; set compression: auto`);
@@ -55,6 +61,26 @@ export function formatOf(start: Uint8Array, name: string): "none" | "gzip" | "zs
   if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return "zstd";
   const skippable = a !== undefined && a >= 0x50 && a <= 0x5f && b === 0x2a && c === 0x4d && d === 0x18;
   return skippable && /\.zstd?$/i.test(name) ? "zstd" : "none";
+}
+
+export function isOpen(compression: Compression): compression is "auto" | "zip" | "tar" {
+  return compression === "auto" || compression === "zip" || compression === "tar";
+}
+
+const UNREAD_HEAD_BYTES = 10;
+const UNREAD: readonly (readonly [name: string, start: string])[] = [
+  ["xz", "fd377a585a00"],
+  ["7z", "377abcaf271c"],
+  ["rar", "526172211a07"],
+  ["lz4", "04224d18"],
+];
+
+/** What others compress with, by its first bytes. */
+export function unreadFormatOf(start: Uint8Array): string | undefined {
+  const hex = Buffer.from(start.subarray(0, UNREAD_HEAD_BYTES)).toString("hex");
+  // `BZh`, a level, and the first block's own mark: a text may begin with the three letters.
+  if (/^425a683[1-9](?:314159265359|177245385090)/.test(hex)) return "bzip2";
+  return UNREAD.find(([, magic]) => hex.startsWith(magic))?.[0];
 }
 
 async function* inflate(

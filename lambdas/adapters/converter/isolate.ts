@@ -9,11 +9,21 @@ import {
   isOurs,
   isOutOfMemory,
   isPoisoned,
+  isTooFar,
   kindOf,
   nullColumn,
+  tooFar,
   tooLargeForMemory,
 } from "./duckdb-errors.ts";
-import { type FormatReader, failure, NO_VERDICT, requiredIsNull, type SpooledSource, type Verdict } from "./format.ts";
+import {
+  callersIndex,
+  type FormatReader,
+  failure,
+  NO_VERDICT,
+  requiredIsNull,
+  type SpooledSource,
+  type Verdict,
+} from "./format.ts";
 
 /** An attempt came to another number of rows than its sources have: of these, without a doubt. */
 export class Miscounted extends Error {
@@ -53,9 +63,9 @@ export async function isolate<T>(
     } catch (error) {
       refuseSystemError(error);
       const own = error instanceof Miscounted ? miscounted(error) : await reader.blame(good, schema, error);
-      if (own.misfits.length > 0) {
-        return { outcome: undefined, failures: [...failures, ...own.failures], misfits: own.misfits };
-      }
+      const left = without(good, own.failures);
+      const misfits = own.misfits.filter(({ index }) => left.some(({ source }) => source.index === index));
+      if (misfits.length > 0) return { outcome: undefined, failures: [...failures, ...own.failures], misfits };
       if (own.failures.length === 0 && (own.again || reader.fallback?.(true) === true)) continue;
       const blamed = own.failures.length > 0 ? own.failures : await tryEach(good, trial);
       if (blamed.length === 0 && isPoisoned(error) && !poisoned) {
@@ -65,10 +75,19 @@ export async function isolate<T>(
       }
       if (blamed.length === 0) throw unexplained(error, good.length);
       failures.push(...blamed);
-      const bad = new Set(blamed.map(({ index }) => index));
-      good = good.filter(({ source }) => !bad.has(source.index));
+      good = without(good, blamed);
     }
   }
+}
+
+/** With a file of an archive all its others go. */
+export function without(
+  sources: readonly SpooledSource[],
+  failures: readonly { readonly index: number }[],
+): SpooledSource[] {
+  const own = new Set(failures.map(({ index }) => index));
+  const bad = new Set(sources.filter(({ source }) => own.has(source.index)).map(callersIndex));
+  return sources.filter((source) => !bad.has(callersIndex(source)));
 }
 
 /** Sources that fail when they are converted alone, found by halving: few are guilty, and each try costs a conversion. */
@@ -108,6 +127,7 @@ function aloneFailure(source: SpooledSource, error: unknown): SourceFailure {
   if (isPoisoned(error)) {
     return failure(source, "CONVERSION_FAILED", `cannot be converted (${kindOf(error)}); write the file again`);
   }
+  if (isTooFar(error)) return tooFar(source);
   const message = "a value does not fit the table's schema; correct it or give its column a hint";
   return failure(source, "TYPE_MISMATCH", message);
 }

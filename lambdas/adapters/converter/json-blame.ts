@@ -1,18 +1,17 @@
-// After a failed attempt: which JSON files are broken. Every file is read on its own: DuckDB says line and byte of what is no JSON.
+// After a failed attempt: which JSON files are broken. Every file is read on its own; one that DuckDB stops at is scanned for the place.
 
 import type { SourceFailure } from "../../core/ports.ts";
 import { isOutOfMemory, tooLargeForMemory } from "./duckdb-errors.ts";
 import type { Session } from "./engine.ts";
 import { failure, type SpooledSource } from "./format.ts";
 import type { JsonFiles } from "./json-files.ts";
-import { firstBadLine, isMalformed } from "./lines.ts";
+import { scanJson } from "./json-rewrite.ts";
+import type { JsonFault, JsonLayout } from "./json-scan.ts";
 
-/** `lines`: the sources are NDJSON, so places are line numbers. */
 export async function blameBroken(
   session: Session,
   files: JsonFiles,
   sources: readonly SpooledSource[],
-  lines: boolean,
 ): Promise<SourceFailure[]> {
   const broken: SourceFailure[] = [];
   for (const source of sources) {
@@ -23,7 +22,11 @@ export async function blameBroken(
         for (const query of files.records([source])) await session.run(`SELECT count(COLUMNS(*)) FROM (${query})`);
       }
     } catch (error) {
-      broken.push(isOutOfMemory(error) ? tooLargeForMemory(source) : await brokenJson(source, lines, String(error)));
+      broken.push(
+        isOutOfMemory(error)
+          ? tooLargeForMemory(source)
+          : await brokenJson(source, files.layoutOf(source), String(error)),
+      );
     }
   }
   return broken;
@@ -34,18 +37,17 @@ export function pathlessJson(source: SpooledSource, files: JsonFiles): SourceFai
   return failure(source, "RECORDS_NOT_FOUND", message);
 }
 
-/** DuckDB's message holds the record itself; only the place is taken from it. */
-async function brokenJson(source: SpooledSource, lines: boolean, error: string): Promise<SourceFailure> {
-  const byte = Number(/at byte (\d+)/.exec(error)?.[1] ?? 0);
-  const line = lines ? await firstBadLine(source.path, blankLines(source), isMalformed) : undefined;
-  const place = line !== undefined ? { line } : !lines && byte > 0 ? { byte } : {};
+/** DuckDB's message holds the record itself, and a place only within it: the file is scanned for it. */
+async function brokenJson(source: SpooledSource, layout: JsonLayout, error: string): Promise<SourceFailure> {
+  const fault = await scanJson(source.path, layout, source.roomBytes);
+  if (fault !== undefined) return malformedJson(source, fault);
   if (/maximum_object_size/.test(error)) {
-    return failure(source, "RECORD_TOO_LARGE", "a record is larger than 16 MiB; split it", place);
+    return failure(source, "RECORD_TOO_LARGE", "a record is larger than 16 MiB; split it");
   }
-  const where = line !== undefined ? ` (line ${line})` : "byte" in place ? ` (byte ${byte} of a record)` : "";
-  return failure(source, "MALFORMED_JSON", `not valid JSON${where}; correct the file`, place);
+  return failure(source, "MALFORMED_JSON", "cannot be read as JSON; correct the file");
 }
 
-function blankLines(source: SpooledSource): number {
-  return source.roomBytes > 0 ? 1 : 0;
+export function malformedJson(source: SpooledSource, { problem, line, byte }: JsonFault): SourceFailure {
+  const message = `not valid JSON: ${problem} (line ${line}, byte ${byte} of it); correct the file`;
+  return failure(source, "MALFORMED_JSON", message, { line, byte });
 }

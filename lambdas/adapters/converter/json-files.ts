@@ -4,9 +4,11 @@ import type { NestedField } from "../../core/iceberg/types.ts";
 import type { Session } from "./engine.ts";
 import { FILE_COLUMN, type SpooledSource } from "./format.ts";
 import { decimalPlaces, LONG_NUMBER, type Place, quoteDecimals } from "./json-exact.ts";
+import type { JsonLayout } from "./json-scan.ts";
 import { ident, literal, struct, tableFunction } from "./sql.ts";
 
-export type JsonFormat = "array" | "newline_delimited" | "unstructured";
+const DUCK_FORMATS = { lines: "newline_delimited", list: "array", documents: "unstructured" } as const;
+export type JsonFormat = (typeof DUCK_FORMATS)[JsonLayout];
 
 /** DuckDB's own limit for one record, or one document. Documents are as large as their files. */
 const OBJECT_BYTES_MAX = 16 * 1024 * 1024;
@@ -15,38 +17,46 @@ export class JsonFiles {
   readonly #session: Session;
   /** Keys that lead to the list of records; none: every document is a record. */
   readonly path: readonly string[];
-  readonly #formats = new Map<SpooledSource, JsonFormat>();
-  /** Of the files that were written anew. */
+  readonly #layouts = new Map<SpooledSource, JsonLayout>();
+  /** As they lie there now: some were written anew. */
   readonly #sizes = new Map<SpooledSource, number>();
+  readonly #exact = new Set<SpooledSource>();
 
   constructor(session: Session, path: readonly string[]) {
     this.#session = session;
     this.path = path;
   }
 
-  admit(source: SpooledSource, format: JsonFormat): void {
-    this.#formats.set(source, format);
+  admit(source: SpooledSource, layout: JsonLayout, sizeBytes: number): void {
+    this.#layouts.set(source, layout);
+    this.#sizes.set(source, sizeBytes);
+  }
+
+  layoutOf(source: SpooledSource): JsonLayout {
+    return this.#layouts.get(source) ?? "documents";
   }
 
   /** Those that hold anything. */
   admitted(sources: readonly SpooledSource[]): SpooledSource[] {
-    return sources.filter((source) => this.#formats.has(source));
+    return sources.filter((source) => this.#layouts.has(source));
   }
 
   /** One record a line, and so places are lines. */
   isLines(source: SpooledSource): boolean {
-    return this.path.length === 0 && this.#formats.get(source) === "newline_delimited";
+    return this.path.length === 0 && this.#layouts.get(source) === "lines";
   }
 
   lineSource(index: number): SpooledSource | undefined {
-    return [...this.#formats.keys()].find((source) => source.source.index === index && this.isLines(source));
+    return [...this.#layouts.keys()].find((source) => source.source.index === index && this.isLines(source));
   }
 
   byFormat(sources: readonly SpooledSource[]): Map<JsonFormat, SpooledSource[]> {
     const groups = new Map<JsonFormat, SpooledSource[]>();
     for (const source of sources) {
-      const format = this.#formats.get(source);
-      if (format !== undefined) groups.set(format, [...(groups.get(format) ?? []), source]);
+      const layout = this.#layouts.get(source);
+      if (layout === undefined) continue;
+      const format = DUCK_FORMATS[layout];
+      groups.set(format, [...(groups.get(format) ?? []), source]);
     }
     return groups;
   }
@@ -113,7 +123,7 @@ export class JsonFiles {
 
   /** Makes the decimals of these columns (`texts`: and numbers in text) exact, in the files that may hold numbers a double would cut. */
   async makeExact(sources: readonly SpooledSource[], fields: readonly NestedField[], texts: boolean): Promise<void> {
-    const open = sources.filter((source) => !this.#sizes.has(source));
+    const open = sources.filter((source) => !this.#exact.has(source));
     const record = decimalPlaces(fields, texts);
     if (record === undefined || open.length === 0) return;
     const root = this.path.reduceRight<Place>(
@@ -128,7 +138,8 @@ export class JsonFiles {
     );
     const paths = new Set(rows.map((row) => String(row["path"])));
     for (const source of open) {
-      this.#sizes.set(source, paths.has(source.path) ? await quoteDecimals(source.path, root) : source.sizeBytes);
+      this.#exact.add(source);
+      if (paths.has(source.path)) this.#sizes.set(source, await quoteDecimals(source.path, root));
     }
   }
 

@@ -6,11 +6,14 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { rename } from "node:fs/promises";
 import { finished } from "node:stream/promises";
+import type { JsonOptions } from "../../core/config.ts";
 import type { SourceFailure } from "../../core/ports.ts";
 import { type BadRow, KeptRows, type Mended, quarantineRow, tooManyBadRows } from "./bad-rows.ts";
 import type { ReaderContext, SpooledSource } from "./format.ts";
 import { type Line, linesOf } from "./json-records.ts";
 import { rescuedRow } from "./json-rescue.ts";
+import { VALUE_COLUMN } from "./json-rewrite.ts";
+import { type JsonFault, JsonScan } from "./json-scan.ts";
 import { ShapeReader } from "./json-shape.ts";
 
 const RECORD_BYTES_MAX = 16 * 1024 * 1024;
@@ -27,6 +30,7 @@ type Reason = keyof typeof MESSAGES;
 export async function mendJson(
   { job, directory }: Pick<ReaderContext, "job" | "directory">,
   source: SpooledSource,
+  options: JsonOptions,
 ): Promise<Mended | SourceFailure> {
   const rescue = job.badRows.onBadRow === "rescue";
   const path = `${directory}/mended-${source.source.index}`;
@@ -35,13 +39,15 @@ export async function mendJson(
   let [seen, bad] = [0, 0];
   let first: BadRow | undefined;
   const mended = (line: Line): Buffer => {
-    const text = line.bytes.toString("utf8").trim();
-    if (text === "") return line.bytes;
+    const content = withoutSpace(line.bytes);
+    if (content.length === 0) return line.bytes;
     seen++;
-    const reason = reasonOf(line.bytes, text);
-    if (reason === undefined) return line.bytes;
+    const text = content.toString("utf8");
+    const problem = problemOf(line.bytes, text, options);
+    if (problem === undefined) return line.bytes;
     bad++;
-    const row = { line: line.line, byte: line.byte, reason, message: MESSAGES[reason], text };
+    const { reason, message = MESSAGES[reason] } = problem;
+    const row = { line: line.line, byte: line.byte, reason, message, text };
     first ??= { ...row, text: "" };
     if (!rescue) {
       kept.keep(quarantineRow(source, row));
@@ -64,28 +70,42 @@ export async function mendJson(
   return { records: rescue ? seen : seen - bad, seen, bad, kept };
 }
 
-function reasonOf(bytes: Buffer, text: string): Reason | undefined {
-  if (bytes.length > RECORD_BYTES_MAX) return "RECORD_TOO_LARGE";
-  if (!isUtf8(bytes)) return "INVALID_ENCODING";
-  if (!isJson(text)) return "MALFORMED_JSON";
-  if (!text.startsWith("{")) return "NOT_JSON_RECORDS";
-  try {
-    return new ShapeReader().add(text, 0) === undefined ? undefined : "DUPLICATE_KEY";
-  } catch {
-    return "MALFORMED_JSON";
-  }
+interface Problem {
+  readonly reason: Reason;
+  readonly message?: string;
 }
 
-/** With NaN and Infinity, which DuckDB reads and JSON does not have: any word like them is as good as a number here. */
-function isJson(text: string): boolean {
-  return parses(text) || (/nan|inf/i.test(text) && parses(text.replace(/-?\b(?:nan|inf(?:inity)?)\b/gi, "0")));
+/** By the letter of the standard: DuckDB takes more than that, and says nothing of it. */
+function problemOf(bytes: Buffer, text: string, { values, duplicateKeys }: JsonOptions): Problem | undefined {
+  if (bytes.length > RECORD_BYTES_MAX) return { reason: "RECORD_TOO_LARGE" };
+  if (!isUtf8(bytes)) return { reason: "INVALID_ENCODING" };
+  const fault = faultOf(bytes);
+  if (fault !== undefined) {
+    const message = `${MESSAGES.MALFORMED_JSON}: ${fault.problem} (byte ${fault.byte} of it)`;
+    return { reason: "MALFORMED_JSON", message };
+  }
+  const isObject = text.startsWith("{");
+  if (!isObject && values !== true) return { reason: "NOT_JSON_RECORDS" };
+  if (duplicateKeys === "last") return undefined;
+  const twice = new ShapeReader().add(isObject ? text : `{${JSON.stringify(VALUE_COLUMN)}:${text}}`, 0);
+  return twice === undefined ? undefined : { reason: "DUPLICATE_KEY" };
 }
 
-function parses(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+function faultOf(line: Buffer): JsonFault | undefined {
+  const scan = new JsonScan("lines");
+  scan.add(line);
+  scan.end();
+  return scan.fault;
+}
+
+/** White space as JSON has it: a form feed is none. */
+function withoutSpace(line: Buffer): Buffer {
+  let [start, end] = [0, line.length];
+  while (start < end && isSpace(line[start] as number)) start++;
+  while (end > start && isSpace(line[end - 1] as number)) end--;
+  return line.subarray(start, end);
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }

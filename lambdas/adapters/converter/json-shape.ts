@@ -204,12 +204,6 @@ export class ShapeReader {
       else if (!((code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b)) break;
     }
     real ||= exponent;
-    // DuckDB takes NaN and Infinity, which Python writes, for numbers.
-    const word = /^(?:NaN|Infinity|Inf)/i.exec(this.#text.slice(this.#at, this.#at + 8))?.[0];
-    if (word !== undefined) {
-      this.#at += word.length;
-      real = true;
-    }
     if (this.#at === from) throw new Error("not a JSON value");
     if ((real || this.#at - from >= 10) && !(shape.longs && shape.doubles))
       noteRange(shape, this.#text.slice(from, this.#at));
@@ -217,7 +211,7 @@ export class ShapeReader {
       shape.reals = true;
       // 1e400: a double would make it infinite.
       const long = exponent || this.#at - from > 300;
-      if (long && word === undefined && !Number.isFinite(Number(this.#text.slice(from, this.#at)))) {
+      if (long && !Number.isFinite(Number(this.#text.slice(from, this.#at)))) {
         shape.huge = true;
         shape.rounds = true;
       }

@@ -3,6 +3,7 @@
 // nobody has seen is an error and never dropped.
 
 import { rmSync } from "node:fs";
+import type { FormatOptions } from "../../core/config.ts";
 import { MoraineError } from "../../core/errors.ts";
 import { RESCUED_DATA, sameSchema } from "../../core/iceberg/schema.ts";
 import type { NestedField, Schema } from "../../core/iceberg/types.ts";
@@ -18,19 +19,23 @@ import {
   treatmentOf,
   type Verdict,
 } from "./format.ts";
-import { blameBroken, pathlessJson } from "./json-blame.ts";
+import { blameBroken, malformedJson, pathlessJson } from "./json-blame.ts";
 import { columnsOfShape } from "./json-columns.ts";
 import { JsonFiles, type JsonFormat } from "./json-files.ts";
 import { mendJson } from "./json-mend.ts";
 import { type FoundInSource, JsonMisfits, type Target, TREATED } from "./json-misfits.ts";
 import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./json-read.ts";
 import { isRescuedRow, RESCUED_KEY, routeKey } from "./json-rescue.ts";
+import { keepLastKeys, scanJson, wrapValues } from "./json-rewrite.ts";
+import type { JsonLayout } from "./json-scan.ts";
 import { SEED_KEY, SEED_OPTIONS, SeedBed } from "./json-seed.ts";
 import { type Shape, ShapeReader } from "./json-shape.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { MISFIT } from "./strict-cast.ts";
 import { duckType } from "./types.ts";
+
+export type JsonReaderOptions = Extract<FormatOptions, { readonly type: "json" | "ndjson" }>;
 
 /** A treated source, as it is read instead. */
 interface Rewritten {
@@ -60,7 +65,7 @@ export class JsonReader implements FormatReader {
   readonly #mended = new Map<SpooledSource, Mended>();
   readonly #found = new Map<SpooledSource, { readonly schema: Schema; readonly found: FoundInSource }>();
   readonly #rewritten = new Map<SpooledSource, Rewritten>();
-  readonly #lines: boolean;
+  readonly #options: JsonReaderOptions;
   /** Source key to column name, where they differ; and what all records hold, once they have been looked at. */
   #renamed: ReadonlyMap<string, string> = new Map();
   #shape: Shape | undefined;
@@ -68,27 +73,53 @@ export class JsonReader implements FormatReader {
   #lookedAt: SpooledSource | undefined;
   #trust: Trust = "guess";
 
-  constructor(context: ReaderContext, options: { readonly lines: boolean; readonly recordsPath?: string | undefined }) {
+  constructor(context: ReaderContext, options: JsonReaderOptions) {
     this.#context = context;
-    this.#files = new JsonFiles(context.session, options.recordsPath?.split(".") ?? []);
+    const path = options.type === "json" ? options.recordsPath : undefined;
+    this.#files = new JsonFiles(context.session, path?.split(".") ?? []);
     this.#seeds = new SeedBed(context.directory);
     this.#misfits = new JsonMisfits(context, this.#files);
-    this.#lines = options.lines;
+    this.#options = options;
+  }
+
+  get #lines(): boolean {
+    return this.#options.type === "ndjson";
   }
 
   async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
     const text = head.toString("latin1");
     const first = this.#bearsBadRows() && isLines(text, source.lastByte) ? "{" : text.trimStart()[0];
     if (first === undefined && source.sizeBytes <= head.length) return undefined;
-    if (first !== "{" && first !== "[" && first !== undefined) {
-      const message = "starts with neither { nor [; records must be JSON objects";
+    const { values, duplicateKeys } = this.#options;
+    if (values !== true && first !== "{" && first !== "[" && first !== undefined) {
+      const message =
+        "starts with neither { nor [; records must be JSON objects, or set values: true in the ingestion's format";
       return failure(source, "NOT_JSON_RECORDS", message, { line: 1 });
     }
+    const layout = this.#lines && (values === true || first !== "[") ? "lines" : first === "[" ? "list" : "documents";
     // DuckDB takes a list that was cut off after a comma, and a lone brace, for complete.
-    const cut = first === "[" ? source.lastByte !== 0x5d : source.sizeBytes === 1;
-    if (cut) return failure(source, "MALFORMED_JSON", "ends in the middle of its records; upload it again");
-    this.#files.admit(source, first === "[" ? "array" : this.#lines ? "newline_delimited" : "unstructured");
+    const cut = layout === "list" ? source.lastByte !== 0x5d : source.sizeBytes === 1;
+    const doubtful = cut || source.odd || values === true || duplicateKeys === "last";
+    const refused = doubtful ? await this.#makeSound(source, layout) : undefined;
+    if (refused !== undefined) return refused;
+    const sizeBytes = values === true ? await wrapValues(source.path, layout, source.roomBytes) : source.sizeBytes;
+    this.#files.admit(source, layout, sizeBytes);
     return undefined;
+  }
+
+  /** What DuckDB would take although the standard does not, or has to be told by the file itself. */
+  async #makeSound(source: SpooledSource, layout: JsonLayout): Promise<SourceFailure | undefined> {
+    const { values, duplicateKeys } = this.#options;
+    const look = duplicateKeys === "last" ? keepLastKeys : scanJson;
+    const fault = await look(source.path, layout, source.roomBytes);
+    const bears = layout === "lines" && this.#bearsBadRows();
+    // Records that are wrapped are no longer what was received: what is to be said of bad lines is said before.
+    if (fault === undefined && !(bears && values === true)) return undefined;
+    if (fault !== undefined && !bears) return malformedJson(source, fault);
+    const refused = await this.#mend(source);
+    if (refused !== undefined || duplicateKeys !== "last") return refused;
+    const left = await keepLastKeys(source.path, layout, source.roomBytes);
+    return left && malformedJson(source, left);
   }
 
   async inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
@@ -141,7 +172,7 @@ export class JsonReader implements FormatReader {
     const { session } = this.#context;
     const admitted = this.#files.admitted(sources);
     // What was looked at is sound.
-    const broken = this.#shape === undefined ? await blameBroken(session, this.#files, admitted, this.#lines) : [];
+    const broken = this.#shape === undefined ? await blameBroken(session, this.#files, admitted) : [];
     if (broken.length > 0) {
       const refused = await this.#mendAll(broken);
       return { failures: refused, misfits: [], again: refused.length < broken.length };
@@ -172,11 +203,17 @@ export class JsonReader implements FormatReader {
         remaining.push(failed);
         continue;
       }
-      const outcome = await mendJson(this.#context, source);
-      if ("reason" in outcome) remaining.push(outcome);
-      else this.#mended.set(source, outcome);
+      const refused = await this.#mend(source);
+      if (refused !== undefined) remaining.push(refused);
     }
     return remaining;
+  }
+
+  async #mend(source: SpooledSource): Promise<SourceFailure | undefined> {
+    const outcome = await mendJson(this.#context, source, this.#options);
+    if ("reason" in outcome) return outcome;
+    this.#mended.set(source, outcome);
+    return undefined;
   }
 
   mended(source: SpooledSource): Mended | undefined {
@@ -260,7 +297,7 @@ export class JsonReader implements FormatReader {
         failures.set(source.source.index, pathlessJson(source, this.#files));
       }
     } catch (error) {
-      const broken = await blameBroken(session, this.#files, sources, this.#lines);
+      const broken = await blameBroken(session, this.#files, sources);
       if (broken.length > 0) return { fields: [], failures: broken };
       throw new MoraineError(
         "Invalid",
@@ -412,10 +449,16 @@ function failureOf(source: SpooledSource, [reason, message, column]: Problem): S
 }
 
 function readRecord(reader: ShapeReader, record: string | null, source: number): Problem | undefined {
-  if (record?.[0] !== "{") return ["NOT_JSON_RECORDS", "holds a record that is no JSON object"];
+  if (record?.[0] !== "{")
+    return [
+      "NOT_JSON_RECORDS",
+      "holds a record that is no JSON object; set values: true in the ingestion's format to load it",
+    ];
   try {
     const twice = reader.add(record, source);
-    return twice === undefined ? undefined : ["DUPLICATE_KEY", "an object has the same key twice", twice];
+    return twice === undefined
+      ? undefined
+      : ["DUPLICATE_KEY", "an object has the same key twice; set duplicateKeys: last to take the last", twice];
   } catch {
     return ["MALFORMED_JSON", "a record is not valid JSON; correct the file"];
   }

@@ -3,10 +3,10 @@
 // microseconds (format v2 has no finer).
 
 import type { DuckDBType } from "@duckdb/node-api";
-import type { DraftType, PrimitiveType, Type } from "../../core/iceberg/types.ts";
+import type { DraftField, DraftType, PrimitiveType, Type } from "../../core/iceberg/types.ts";
 import { duckdb } from "./engine.ts";
 import { ident, literal } from "./sql.ts";
-import { castText, MISFIT } from "./strict-cast.ts";
+import { castText, MISFIT, TOO_FAR } from "./strict-cast.ts";
 import { draftOf, duckType } from "./types.ts";
 
 export function draftOfDuck(type: DuckDBType): DraftType {
@@ -65,9 +65,9 @@ function nestedOfDuck(type: DuckDBType): DraftType {
   }
 }
 
-/** SQL of the table's type; a value that would change raises an error. */
-export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): string {
-  if (typeof to === "string") return castPrimitive(value, from, to);
+/** SQL of the table's type; a value that would change raises an error. `hasInt96`: timestamps may have been counted round. */
+export function castDuck(value: string, from: DuckDBType, to: Type, hasInt96 = false, depth = 0): string {
+  if (typeof to === "string") return castPrimitive(hasInt96 ? withinYears(value, from) : value, from, to);
   const { DuckDBTypeId: Id } = duckdb();
   if (to.type === "struct" && from.typeId === Id.STRUCT) {
     const packed = to.fields.map((field) => {
@@ -80,6 +80,7 @@ export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): 
               `struct_extract(${value}, ${literal(from.entryNames[index] as string)})`,
               inner,
               field.type,
+              hasInt96,
               depth,
             );
       return `${ident(field.name)} := ${sql}`;
@@ -88,16 +89,46 @@ export function castDuck(value: string, from: DuckDBType, to: Type, depth = 0): 
   }
   if (to.type === "list" && (from.typeId === Id.LIST || from.typeId === Id.ARRAY)) {
     const element = `e${depth}`;
-    return `list_transform(${value}, lambda ${element}: ${castDuck(element, from.valueType, to.element, depth + 1)})`;
+    return `list_transform(${value}, lambda ${element}: ${castDuck(element, from.valueType, to.element, hasInt96, depth + 1)})`;
   }
   if (to.type === "map" && from.typeId === Id.MAP) {
-    if (JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to))) return `CAST(${value} AS ${duckType(to)})`;
+    if (!hasInt96 && JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to)))
+      return `CAST(${value} AS ${duckType(to)})`;
     const entry = `e${depth}`;
-    const key = castDuck(`${entry}.key`, from.keyType, to.key, depth + 1);
-    const inner = castDuck(`${entry}.value`, from.valueType, to.value, depth + 1);
+    const key = castDuck(`${entry}.key`, from.keyType, to.key, hasInt96, depth + 1);
+    const inner = castDuck(`${entry}.value`, from.valueType, to.value, hasInt96, depth + 1);
     return `map_from_entries(list_transform(map_entries(${value}), lambda ${entry}: struct_pack(k := ${key}, v := ${inner})))`;
   }
   return onlyNull(value, to);
+}
+
+/** INT96 holds a day of 32 bits: DuckDB takes it modulo 2^64 microseconds, so that the year 303000 becomes one before Christ. */
+function withinYears(value: string, from: DuckDBType): string {
+  if (from.typeId !== duckdb().DuckDBTypeId.TIMESTAMP) return value;
+  const within = `${value} BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'`;
+  return `(CASE WHEN ${value} IS NULL OR ${within} THEN ${value} ELSE error(${literal(TOO_FAR)}) END)`;
+}
+
+/** The value as it is, or an error where a timestamp in it may have been counted round. */
+export function checkedInt96(value: string, type: DuckDBType, depth = 0): string {
+  const { DuckDBTypeId: Id } = duckdb();
+  if (!String(type).includes("TIMESTAMP")) return value;
+  if (type.typeId === Id.TIMESTAMP) return withinYears(value, type);
+  const entry = `e${depth}`;
+  if (type.typeId === Id.STRUCT) {
+    const parts = type.entryNames.map((name, i) => {
+      const part = `struct_extract(${value}, ${literal(name)})`;
+      return `${ident(name)} := ${checkedInt96(part, type.entryTypes[i] as DuckDBType, depth)}`;
+    });
+    return `CASE WHEN ${value} IS NOT NULL THEN struct_pack(${parts.join(", ")}) END`;
+  }
+  if (type.typeId === Id.LIST) {
+    return `list_transform(${value}, lambda ${entry}: ${checkedInt96(entry, type.valueType, depth + 1)})`;
+  }
+  if (type.typeId !== Id.MAP) return value;
+  const key = checkedInt96(`${entry}.key`, type.keyType, depth + 1);
+  const inner = checkedInt96(`${entry}.value`, type.valueType, depth + 1);
+  return `map_from_entries(list_transform(map_entries(${value}), lambda ${entry}: struct_pack(k := ${key}, v := ${inner})))`;
 }
 
 function onlyNull(value: string, to: Type): string {
@@ -121,4 +152,37 @@ export function indexOfName(names: readonly string[], name: string): number {
   if (exact >= 0) return exact;
   const lower = name.toLowerCase();
   return names.findIndex((candidate) => candidate.toLowerCase() === lower);
+}
+
+/** The type that holds both, for files of one batch; anything unrelated is left to the table to object to. */
+export function wider(a: DraftType, b: DraftType): DraftType {
+  if (typeof a === "string" && typeof b === "string") {
+    const order = a.startsWith("decimal") || b.startsWith("decimal") ? [] : ["int", "long", "float", "double"];
+    if (order.includes(a) && order.includes(b)) {
+      // A long in a float would lose digits.
+      if ((a === "long" && b === "float") || (a === "float" && b === "long")) return "double";
+      return order.indexOf(a) > order.indexOf(b) ? a : b;
+    }
+    return a === b ? a : "string";
+  }
+  if (typeof a === "object" && typeof b === "object") {
+    if (a.type === "struct" && b.type === "struct") return { type: "struct", fields: widerFields(a.fields, b.fields) };
+    if (a.type === "list" && b.type === "list") return { type: "list", element: wider(a.element, b.element) };
+  }
+  return a;
+}
+
+/** Names match as columns do: another case is no other member. */
+function widerFields(a: readonly DraftField[], b: readonly DraftField[]): DraftField[] {
+  const merged = [...a];
+  for (const field of b) {
+    const at = indexOfName(
+      a.map(({ name }) => name),
+      field.name,
+    );
+    const before = merged[at];
+    if (before === undefined) merged.push(field);
+    else merged[at] = { name: before.name, type: wider(before.type, field.type) };
+  }
+  return merged;
 }

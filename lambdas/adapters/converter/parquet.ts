@@ -2,10 +2,10 @@
 // first for all, so files are grouped here.
 
 import type { DuckDBType } from "@duckdb/node-api";
-import type { DraftField, DraftType, NestedField, Schema } from "../../core/iceberg/types.ts";
+import type { DraftField, NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import { columnNames } from "./csv-header.ts";
-import { isOutOfMemory, kindOf, tooLargeForMemory } from "./duckdb-errors.ts";
+import { isOutOfMemory, isTooFar, kindOf, tooFar, tooLargeForMemory } from "./duckdb-errors.ts";
 import { duckdb } from "./engine.ts";
 import {
   FILE_COLUMN,
@@ -18,8 +18,9 @@ import {
   type Verdict,
 } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { lookAtFooter } from "./parquet-footer.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
-import { castDuck, draftOfDuck, indexOfName } from "./parquet-types.ts";
+import { castDuck, checkedInt96, draftOfDuck, indexOfName, wider } from "./parquet-types.ts";
 import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
@@ -30,6 +31,7 @@ interface ParquetGroup {
   /** As the table has them. */
   readonly columns: readonly string[];
   readonly types: readonly DuckDBType[];
+  readonly hasInt96: boolean;
   readonly sources: SpooledSource[];
 }
 
@@ -50,6 +52,8 @@ export class ParquetReader implements FormatReader {
       return failure(source, "ENCRYPTED_PARQUET", "has an encrypted footer; upload it without encryption");
     if (magic !== "PAR1")
       return failure(source, "NOT_PARQUET", "does not start with PAR1; set the format it has", { byte: 0 });
+    const { failure: unfit, hasInt96 } = await lookAtFooter(source);
+    if (unfit !== undefined) return unfit;
     let described: { names: readonly string[]; types: readonly DuckDBType[] };
     try {
       described = await this.#context.session.columns(
@@ -61,9 +65,9 @@ export class ParquetReader implements FormatReader {
     const { names, types } = described;
     if (names.some((name) => name.includes("\0")))
       return failure(source, "INVALID_NAME", "a column's name holds NUL; rename it");
-    const key = JSON.stringify([names, types.map(String)]);
+    const key = JSON.stringify([names, types.map(String), hasInt96]);
     const columns = columnNames(names, [...LINEAGE_NAMES]);
-    const group = this.#groups.get(key) ?? { names, columns, types, sources: [] };
+    const group = this.#groups.get(key) ?? { names, columns, types, hasInt96, sources: [] };
     group.sources.push(source);
     this.#groups.set(key, group);
     return undefined;
@@ -105,7 +109,8 @@ export class ParquetReader implements FormatReader {
     for (const group of this.#groupsOf(sources)) {
       for (const source of group.sources) {
         try {
-          await this.#context.session.run(`SELECT count(COLUMNS(*)) FROM ${read([source])}`);
+          const rows = group.hasInt96 ? `(SELECT ${guarded(group)} FROM ${read([source])})` : read([source]);
+          await this.#context.session.run(`SELECT count(COLUMNS(*)) FROM ${rows}`);
         } catch (error) {
           failures.push(unreadable(source, error));
         }
@@ -168,6 +173,7 @@ export class ParquetReader implements FormatReader {
 
 function unreadable(source: SpooledSource, error: unknown): SourceFailure {
   if (isOutOfMemory(error)) return tooLargeForMemory(source);
+  if (isTooFar(error)) return tooFar(source);
   return failure(source, "UNREADABLE_PARQUET", `cannot be read as parquet (${kindOf(error)}); write the file again`);
 }
 
@@ -181,11 +187,17 @@ function read(sources: readonly SpooledSource[], options: Readonly<Record<string
 
 /**
  * Columns of which only the fitting values may be cast. Of structs DuckDB casts members in the scan itself, before any condition is asked
- * (1.5.5), unless they are made by an expression.
+ * (1.5.5), unless they are made by an expression. Timestamps that were counted round fit, and are no less wrong.
  */
 function guarded(group: ParquetGroup): string {
-  const structs = group.names.filter((_, i) => group.types[i]?.typeId === duckdb().DuckDBTypeId.STRUCT).map(ident);
-  const made = structs.map((name) => `CASE WHEN ${name} IS NOT NULL THEN ${name} END AS ${name}`);
+  const made = group.names.flatMap((name, i) => {
+    const type = group.types[i] as DuckDBType;
+    const column = ident(name);
+    const checked = group.hasInt96 ? checkedInt96(column, type) : column;
+    if (checked !== column) return [`${checked} AS ${column}`];
+    const isStruct = type.typeId === duckdb().DuckDBTypeId.STRUCT;
+    return isStruct ? [`CASE WHEN ${column} IS NOT NULL THEN ${column} END AS ${column}`] : [];
+  });
   return made.length === 0 ? "*" : `* REPLACE (${made.join(", ")})`;
 }
 
@@ -241,32 +253,5 @@ function columnOf(group: ParquetGroup, field: NestedField): string {
   const index = indexOfField(group, field);
   const type = group.types[index];
   if (type === undefined) return `CAST(NULL AS ${duckType(field.type)})`;
-  return castDuck(ident(group.names[index] as string), type, field.type);
-}
-
-/** The type that holds both, for files of one batch; anything unrelated is left to the table to object to. */
-function wider(a: DraftType, b: DraftType): DraftType {
-  if (typeof a === "string" && typeof b === "string") {
-    const order = a.startsWith("decimal") || b.startsWith("decimal") ? [] : ["int", "long", "float", "double"];
-    if (order.includes(a) && order.includes(b)) {
-      // A long in a float would lose digits.
-      if ((a === "long" && b === "float") || (a === "float" && b === "long")) return "double";
-      return order.indexOf(a) > order.indexOf(b) ? a : b;
-    }
-    return a === b ? a : "string";
-  }
-  if (typeof a === "object" && typeof b === "object") {
-    if (a.type === "struct" && b.type === "struct") return { type: "struct", fields: widerFields(a.fields, b.fields) };
-    if (a.type === "list" && b.type === "list") return { type: "list", element: wider(a.element, b.element) };
-  }
-  return a;
-}
-
-function widerFields(a: readonly DraftField[], b: readonly DraftField[]): DraftField[] {
-  const merged = new Map(a.map((field) => [field.name, field.type]));
-  for (const { name, type } of b) {
-    const before = merged.get(name);
-    merged.set(name, before === undefined ? type : wider(before, type));
-  }
-  return [...merged].map(([name, type]) => ({ name, type }));
+  return castDuck(ident(group.names[index] as string), type, field.type, group.hasInt96);
 }

@@ -7,7 +7,10 @@ import { Readable } from "node:stream";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { Compression, CsvEncoding } from "../../core/config.ts";
 import { MoraineError } from "../../core/errors.ts";
-import { CountedBody, decompress, formatOf } from "./inflate.ts";
+import { ARCHIVE_HEAD_BYTES, type ArchiveKind, archiveKindOf } from "./archive.ts";
+import { CountedBody, decompress, formatOf, isOpen, unreadFormatOf } from "./inflate.ts";
+import { OddJson } from "./json-odd.ts";
+import { peek } from "./peek.ts";
 import { overwrite } from "./slots.ts";
 import { SpoolError } from "./spool-error.ts";
 import { isUtf8Mark, markOf, transcode } from "./transcode.ts";
@@ -42,6 +45,8 @@ export interface Spooled {
   readonly head: Buffer;
   /** The last byte that is no white space. */
   readonly lastByte: number | undefined;
+  /** JSON that may hold what the standard does not allow (json-odd.ts). */
+  readonly odd: boolean;
   /** The file begins with a blank line of this many bytes (0: none), which `sizeBytes` and `head` leave out. */
   readonly roomBytes: number;
 }
@@ -55,21 +60,37 @@ const RATIO_MATTERS_BYTES = 64 * 1024 * 1024;
 
 export type SourceEncoding = CsvEncoding | "binary";
 
+/** What the members of an archive have come to together. */
+export interface Unfolded {
+  bytes: number;
+  receivedBytes(): number;
+}
+
+/** An archive, of which nothing has been written yet. */
+export interface FoundArchive {
+  readonly archive: ArchiveKind;
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly counted: CountedBody;
+}
+
 export interface SpoolOptions {
   readonly disk: DiskBudget;
   readonly path: string;
   readonly name: string;
   readonly compression: Compression;
   readonly encoding: SourceEncoding;
+  /** Of a member of an archive: what all members together have unfolded to, and what was received for them. */
+  readonly within?: Unfolded;
   /** Bytes to keep free at the start of the file, as one blank line. */
   readonly roomBytes: number;
+  readonly isJson: boolean;
 }
 
 export async function spool(
   body: AsyncIterable<Uint8Array>,
   sizeBytes: number,
   options: SpoolOptions,
-): Promise<Spooled> {
+): Promise<Spooled | FoundArchive> {
   if (sizeBytes > SMALL_BYTES) return spoolStream(body, options);
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) chunks.push(chunk);
@@ -77,12 +98,27 @@ export async function spool(
   return spoolSmall(bytes, options) ?? spoolStream(Readable.from([bytes]), options);
 }
 
-async function spoolStream(body: AsyncIterable<Uint8Array>, options: SpoolOptions): Promise<Spooled> {
+async function spoolStream(body: AsyncIterable<Uint8Array>, options: SpoolOptions): Promise<Spooled | FoundArchive> {
   const counted = new CountedBody(body);
-  const plain = await decompress(counted, options);
+  const inflated = await decompress(counted, options);
+  const { start, rest: plain } = isOpen(options.compression)
+    ? await peek(inflated, ARCHIVE_HEAD_BYTES)
+    : { start: Buffer.alloc(0), rest: inflated };
+  const archive = archiveKindOf(start);
+  const { compression } = options;
+  if (start.length > 0 && (compression === "zip" || compression === "tar") && archive !== compression) {
+    throw new SpoolError(
+      "NOT_COMPRESSED",
+      `not a ${compression} archive although the ingestion says so; set compression: auto`,
+    );
+  }
+  if (archive !== undefined) return { archive, body: plain, counted };
   const text = options.encoding === "binary" ? plain : transcode(plain, options.encoding);
-  const written = await write(bound(text, counted, options), options.path, options.roomBytes);
-  return { ...written, roomBytes: options.roomBytes, bytesRead: counted.bytes };
+  const odd = new OddJson();
+  const bounded = bound(text, counted, options);
+  const watched = options.isJson ? watch(bounded, odd) : bounded;
+  const written = await write(watched, options.path, options.roomBytes);
+  return { ...written, odd: odd.found, roomBytes: options.roomBytes, bytesRead: counted.bytes };
 }
 
 /**
@@ -101,6 +137,7 @@ function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefin
   } catch {
     return undefined;
   }
+  if (options.compression === "auto" && (archiveKindOf(plain) ?? unreadFormatOf(bytes)) !== undefined) return undefined;
   if (options.encoding !== "binary") {
     const encoding = markOf(plain) ?? options.encoding;
     if (encoding !== "utf-8") return undefined;
@@ -109,7 +146,17 @@ function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefin
   if (options.roomBytes > 0 || !options.disk.take(plain.length)) return undefined;
   overwrite(options.path, plain);
   const head = Buffer.from(plain.buffer, plain.byteOffset, Math.min(plain.length, HEAD_BYTES));
-  return { bytesRead: bytes.length, sizeBytes: plain.length, head, lastByte: lastByteOf(plain), roomBytes: 0 };
+  const odd = new OddJson();
+  if (options.isJson) odd.add(plain);
+  const facts = { bytesRead: bytes.length, sizeBytes: plain.length, lastByte: lastByteOf(plain), roomBytes: 0 };
+  return { ...facts, head, odd: odd.found };
+}
+
+async function* watch(body: AsyncIterable<Uint8Array>, odd: OddJson): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    odd.add(chunk);
+    yield chunk;
+  }
 }
 
 async function* bound(
@@ -123,10 +170,12 @@ async function* bound(
       if (!options.disk.take(chunk.length)) throw fullDisk(size + chunk.length, options);
       size += chunk.length;
       if (counted.compressed && size > RATIO_MATTERS_BYTES && size > counted.bytes * RATIO_MAX) {
-        throw new SpoolError(
-          "DECOMPRESSION_BOMB",
-          `unfolds to more than ${RATIO_MAX} times its size; upload it less compressed`,
-        );
+        throw bomb();
+      }
+      const { within } = options;
+      if (within !== undefined) {
+        within.bytes += chunk.length;
+        if (within.bytes > RATIO_MATTERS_BYTES && within.bytes > within.receivedBytes() * RATIO_MAX) throw bomb();
       }
       yield chunk;
     }
@@ -136,8 +185,15 @@ async function* bound(
   }
 }
 
+function bomb(): SpoolError {
+  return new SpoolError(
+    "DECOMPRESSION_BOMB",
+    `unfolds to more than ${RATIO_MAX} times its size; upload it less compressed`,
+  );
+}
+
 /** A file that can never fit is refused; when others take the room it goes to another batch. */
-function fullDisk(size: number, { disk, name }: SpoolOptions): Error {
+export function fullDisk(size: number, { disk, name }: SpoolOptions): Error {
   if (size > disk.bytesMax) {
     return new SpoolError("TOO_LARGE", `larger than ${disk.bytesMax} bytes; give the load function more disk`);
   }

@@ -25,6 +25,9 @@ export function maybeRounded(double: string): string {
 /** The text of the error a value that does not fit is refused with. */
 export const MISFIT = "moraine-misfit";
 
+/** The text of the error a timestamp is refused with that may have been counted round. */
+export const TOO_FAR = "moraine-too-far";
+
 /** Before the name of the column in hex digits: of the error a null in a required column is refused with. */
 export const NULL_IN = "moraine-null-in-";
 

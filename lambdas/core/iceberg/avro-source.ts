@@ -14,6 +14,10 @@ export class AvroSource {
     this.#name = name;
   }
 
+  get position(): number {
+    return this.#position;
+  }
+
   atEnd(): boolean {
     return this.#position >= this.#bytes.length;
   }

@@ -107,7 +107,7 @@ function differencesOf(evolution: SchemaEvolution, schema: Schema, named: boolea
 
 /** A JSON record or a CSV file leaves out what it has no value for; these formats say what columns they have. */
 export function namesItsColumns(format: FormatOptions["type"]): boolean {
-  return format === "parquet" || (format as string) === "avro";
+  return format === "parquet" || format === "avro";
 }
 
 function unchanged(evolution: SchemaEvolution, { schema, lastColumnId }: TableShape): SchemaEvolution {

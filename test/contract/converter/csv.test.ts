@@ -378,7 +378,7 @@ describe("files that are not as they should be", () => {
     expect(rows).toEqual([]);
     expect(failures.map(({ index, reason }) => [index, reason]).sort()).toEqual([
       [0, "INVALID_ENCODING"],
-      [1, "NOT_TEXT"],
+      [1, "DAMAGED_ARCHIVE"],
     ]);
   });
 });

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Engine } from "../../../lambdas/adapters/converter/engine.ts";
 import type { DraftField, DraftType } from "../../../lambdas/core/iceberg/types.ts";
 import { addAll, convertAll, jobOf, type Scratch, schemaOf, scratch, UNPARTITIONED } from "./harness.ts";
 
@@ -237,9 +238,20 @@ describe("a file that breaks DuckDB's instance", () => {
         "bad.parquet": bad,
         "2.parquet": good,
       });
-      expect(failures).toMatchObject([{ index: 1, reason: "UNREADABLE_PARQUET" }]);
+      expect(failures).toMatchObject([{ index: 1, reason: "UNSUPPORTED_PARQUET" }]);
       expect(loaded).toEqual({ 0: 1, 2: 1 });
     }
+  });
+
+  test("costs an instance, and the next statement has a new one, when DuckDB sees it all the same", async () => {
+    const path = `${work.directory}/breaks.parquet`;
+    writeFileSync(path, readFileSync(`${samples}${name}`));
+    const bounds = { memoryLimitBytes: 1024 ** 3, threads: 1, diskBytesMax: 1024 ** 3 };
+    const engine = new Engine({ workDir: work.directory, ...bounds }, () => undefined);
+    const session = await engine.connect();
+    await expect(session.rows(`SELECT * FROM read_parquet('${path}')`)).rejects.toThrow(/^INTERNAL Error/);
+    expect(await session.rows("SELECT 1 AS a")).toEqual([{ a: 1 }]);
+    session.close();
   });
 });
 
@@ -248,3 +260,83 @@ async function countOf(path: string): Promise<number> {
   const reader = await connection.runAndReadAll(`SELECT count(*) FROM read_parquet('${path}')`);
   return Number(reader.getRows()[0]?.[0]);
 }
+
+describe("what DuckDB reads wrongly or not at all", () => {
+  test("a variant fails before DuckDB sees it, with its column and a remedy", async () => {
+    const files = {
+      "variant.parquet": await parquetOf("SELECT 1 a, {'x': 1}::VARIANT v"),
+      "good.parquet": await parquetOf("SELECT 1 a"),
+    };
+    const { failures, rows } = await convertAll(work, parquet(), files);
+    expect(failures).toMatchObject([{ index: 0, reason: "UNSUPPORTED_PARQUET", column: "v" }]);
+    expect(failures[0]?.message).toContain("write it as JSON text");
+    expect(rows).toEqual([{ a: 1 }]);
+  });
+
+  test("the geometry of a GeoParquet file is its bytes, whatever its description lacks", async () => {
+    const geo = `COPY (SELECT '\\x01\\x01'::BLOB g) TO '${work.directory}/geo.parquet' (FORMAT parquet, KV_METADATA {geo: '{"columns":{"g":{}}}'})`;
+    await (await (await DuckDBInstance.create(":memory:")).connect()).run(geo);
+    const files = { "geo.parquet": readFileSync(`${work.directory}/geo.parquet`) };
+    const { failures, rows, schema } = await convertAll(work, parquet(), files);
+    expect(failures).toEqual([]);
+    expect(schema.fields.map(({ type }) => type)).toEqual(["binary"]);
+    expect(rows).toEqual([{ g: new Uint8Array([1, 1]) }]);
+  });
+
+  test("a footer damaged in any of its bytes never takes a neighbour along", async () => {
+    const whole = await parquetOf("SELECT range id, 'n' AS name FROM range(10)");
+    const footerBytes = whole.readUInt32LE(whole.length - 8);
+    const good = await parquetOf("SELECT 1 AS neighbour");
+    for (let at = whole.length - 8 - footerBytes; at < whole.length; at += 3) {
+      const bad = Buffer.from(whole);
+      bad[at] = (bad[at] as number) ^ 0x0f;
+      const { loaded, failures } = await convertAll(work, parquet(), { "bad.parquet": bad, "good.parquet": good });
+      expect([at, loaded[1]]).toEqual([at, 1]);
+      expect(failures.length + Object.keys(loaded).length).toBe(2);
+    }
+  });
+
+  test("a file cut off anywhere fails, and says where it ends", async () => {
+    const whole = await parquetOf("SELECT range a, 'x' || range b FROM range(1000)");
+    for (const length of [4, 11, 12, Math.floor(whole.length / 2), whole.length - 1]) {
+      const { failures, rows } = await convertAll(work, parquet(), {
+        "cut.parquet": whole.subarray(0, length),
+        "good.parquet": whole,
+      });
+      expect(failures).toMatchObject([{ index: 0, reason: "UNREADABLE_PARQUET" }]);
+      expect(failures[0]?.message).toContain(`at byte ${length}: it is cut off; upload it again`);
+      expect(rows).toHaveLength(1000);
+    }
+  });
+
+  test("members of structures that differ only by case from file to file are one, as columns are", async () => {
+    const files = {
+      "upper.parquet": await parquetOf("SELECT {'A': 1, 'Only': 2} AS S"),
+      "lower.parquet": await parquetOf("SELECT {'a': 3::BIGINT, 'b': 4} AS s"),
+    };
+    const { failures, rows, inspection } = await convertAll(work, parquet(), files);
+    expect(failures).toEqual([]);
+    expect(inspection.fields).toEqual([
+      {
+        name: "S",
+        type: {
+          type: "struct",
+          fields: [
+            { name: "A", type: "long" },
+            { name: "Only", type: "int" },
+            { name: "b", type: "int" },
+          ],
+        },
+      },
+    ]);
+    const sorted = (some: typeof rows, name: string) =>
+      some.toSorted((x, y) => textOf(x[name]).localeCompare(textOf(y[name])));
+    const textOf = (value: unknown) => String((value as { A: bigint }).A);
+    expect(sorted(rows, "S")).toEqual([{ S: { A: 1n, Only: 2, b: null } }, { S: { A: 3n, Only: null, b: 4 } }]);
+    const known = schemaOf([{ name: "s", type: { type: "struct", fields: [{ name: "A", type: "long" }] } }]);
+    const again = await convertAll(work, parquet(), files, { known });
+    expect(again.failures).toEqual([]);
+    expect(again.misfits).toEqual([]);
+    expect(sorted(again.rows, "s")).toEqual([{ s: { A: 1n, Only: 2, b: null } }, { s: { A: 3n, Only: null, b: 4 } }]);
+  });
+});

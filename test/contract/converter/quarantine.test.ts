@@ -81,6 +81,18 @@ const BAD: Readonly<Record<Format, readonly Row[]>> = {
     ["NOT_JSON_RECORDS", "[7]"],
     ["NOT_JSON_RECORDS", "null"],
     ["DUPLICATE_KEY", '{"id":7,"id":8}'],
+    // DuckDB takes the first four for rows.
+    ["MALFORMED_JSON", '{"id":NaN}'],
+    ["MALFORMED_JSON", '{"id":7,}'],
+    ["MALFORMED_JSON", '\f{"id":7}'],
+    ["MALFORMED_JSON", "\f"],
+    ["MALFORMED_JSON", '{"id":+7}'],
+    ["MALFORMED_JSON", '{"id":07}'],
+    ["MALFORMED_JSON", "{'id':7}"],
+    ["MALFORMED_JSON", '{"id":7} {"id":8}'],
+    ["MALFORMED_JSON", '{"note":"a\u0000b"}'],
+    ["MALFORMED_JSON", "\u0000\u0000\u0000"],
+    ["MALFORMED_JSON", '{"note":"\\ud800"}'],
     ["INVALID_ENCODING", '{"note":"\ufffd"}', Buffer.from('{"note":"\xff"}', "latin1")],
   ],
 };

@@ -121,6 +121,17 @@ describe("defaults", () => {
     expect(config.ingestions[0]?.schema.hints).toEqual({ amount: "decimal(12, 2)" });
   });
 
+  test("JSON's options are kept where they are set", () => {
+    const format = (text: string) => valid(SMALLEST.replace("{ type: csv }", `{ ${text} }`)).ingestions[0]?.format;
+    expect(format("type: ndjson, values: true, duplicateKeys: last")).toEqual({
+      type: "ndjson",
+      values: true,
+      duplicateKeys: "last",
+    });
+    expect(format("type: avro")).toEqual({ type: "avro" });
+    expect(format("type: json, recordsPath: r, values: false")).toEqual({ type: "json", recordsPath: "r" });
+  });
+
   test("anchors and aliases may be used to say a thing once", () => {
     const second = "  - { id: b, source: { prefix: b/ }, format: *f, target: { database: sales, table: b } }\n";
     const config = valid(SMALLEST.replace("{ type: csv }", "&f { type: csv, delimiter: ';' }") + second);
@@ -144,6 +155,11 @@ describe("errors", () => {
       SMALLEST.replace("prefix:", "prefx:"),
       "3: ingestions[0].source.prefx: is not known; remove it (did you mean prefix?)",
     ],
+    [
+      "records under a path that may be no objects",
+      SMALLEST.replace("{ type: csv }", "{ type: json, recordsPath: r, values: true }"),
+      "4: ingestions[0].format.values: does not go with recordsPath, under which records are objects; remove one of them",
+    ],
     ["a missing key", SMALLEST.replace(", table: orders", ""), "5: ingestions[0].target.table: is missing; add it"],
     [
       "a wrong type",
@@ -162,13 +178,13 @@ describe("errors", () => {
     ],
     [
       "a format not built yet",
-      SMALLEST.replace("csv", "avro"),
-      '4: ingestions[0].format.type: "avro" is not available yet; use csv, tsv, ndjson, json, parquet, metadata, binary',
+      SMALLEST.replace("csv", "orc"),
+      '4: ingestions[0].format.type: "orc" is not available yet; use csv, tsv, ndjson, json, parquet, avro, metadata, binary',
     ],
     [
       "an unknown format",
       SMALLEST.replace("csv", "csvs"),
-      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, ndjson, json, parquet, metadata, binary (did you mean csv?)',
+      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, ndjson, json, parquet, avro, metadata, binary (did you mean csv?)',
     ],
     [
       "an option of another format",
