@@ -203,6 +203,163 @@ describe("a value that does not fit", () => {
   });
 });
 
+describe("every refusal is explained by values", () => {
+  const types = [
+    "boolean",
+    "int",
+    "long",
+    "float",
+    "double",
+    "decimal(9, 2)",
+    "decimal(38, 0)",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "time",
+    "binary",
+    "string",
+  ] as const;
+  const all = [
+    ...types,
+    { type: "list", element: "long" },
+    { type: "map", key: "string", value: "long" },
+    { type: "struct", fields: [{ name: "k", type: "long" }] },
+  ] as const;
+  const texts = [
+    "",
+    " ",
+    "1",
+    " 1 ",
+    "+1",
+    "-0",
+    "01",
+    "1.0",
+    "1.",
+    ".5",
+    "1.5",
+    "1e2",
+    "1E+2",
+    "1.5e0",
+    "-1e-1",
+    "1_000",
+    "0x1F",
+    "1,5",
+    "2147483648",
+    "-9223372036854775809",
+    "9007199254740993",
+    "123456789012345678901234567890",
+    "1e400",
+    "1e39",
+    "0.001",
+    "true",
+    "True",
+    "yes",
+    "NaN",
+    "-Infinity",
+    "inf",
+    "nan",
+    "2026-01-01",
+    "2026-1-1",
+    "2026/01/01",
+    "2026-02-30",
+    "0000-01-01",
+    "2026-01-01 00:00:00",
+    "2026-01-01T10:00",
+    "2026-01-01T10:00:00.123456789",
+    "2026-01-01T24:00:00",
+    "2026-01-01 10:00:00 UTC",
+    "2026-01-01T10:00:00Z",
+    "2026-01-01T10:00:00+02:00",
+    "infinity",
+    "epoch",
+    "10:00:00",
+    "10:00:00.123456",
+    "25:00:00",
+    "f47ac10b-58cc-4372-a567-0e02b2c3d479",
+    "F47AC10B58CC4372A5670E02B2C3D479",
+    "ä",
+    "\\x00",
+  ];
+  const numbers = texts.filter((text) => /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text));
+  const values = [
+    ...texts.map((text) => JSON.stringify(text)),
+    ...numbers,
+    "true",
+    "NaN",
+    "-Infinity",
+    "[1]",
+    "[1.5]",
+    '["x"]',
+    "[]",
+    "[null]",
+    "{}",
+    '{"k":1}',
+    '{"k":"1"}',
+    '{"k":1.0}',
+    '{"k":1.5}',
+    '{"k":null}',
+  ];
+
+  test.each(all.map((type) => [JSON.stringify(type), type] as const))("of JSON in a column of %s", async (_, type) => {
+    const table = schemaOf([{ name: "v", type: type as DraftField["type"] }]);
+    const files = Object.fromEntries(values.map((value, i) => [`${i}`, `{"v":${value}}\n`]));
+    const { failures, loaded, misfits } = await convertAll(work, jobOf({ type: "ndjson" }), files, {
+      known: table,
+      fixed: true,
+    });
+    expect(failures.map(({ index }) => values[index])).toEqual([]);
+    expect(misfits.length + Object.keys(loaded).length).toBe(values.length);
+    // Treated beforehand all of them load.
+    const treated = await rescued(jobOf({ type: "ndjson" }), files, table);
+    expect(treated.failures).toEqual([]);
+    expect(Object.keys(treated.loaded)).toHaveLength(values.length);
+  });
+
+  test("of Parquet, whatever its columns are", async () => {
+    const columns = [
+      "true",
+      "1::TINYINT",
+      "300::SMALLINT",
+      "70000",
+      "5000000000",
+      "18446744073709551615::UBIGINT",
+      "1.5::FLOAT",
+      "1e300::DOUBLE",
+      "'nan'::DOUBLE",
+      "12.345::DECIMAL(10,3)",
+      "DATE '2026-01-01'",
+      "TIMESTAMP '2026-01-01 10:00:00'",
+      "TIMESTAMPTZ '2026-01-01 10:00:00+02'",
+      "TIME '10:00:00'",
+      "UUID 'f47ac10b-58cc-4372-a567-0e02b2c3d479'",
+      "'\\xFF'::BLOB",
+      "'x'",
+      "'1'",
+      "[1]",
+      "['x']",
+      "{'k': 'x'}",
+      "{'k': 1}",
+      "MAP {'k': 1.5}",
+      "INTERVAL 1 DAY",
+      "NULL::INTEGER",
+    ];
+    const files: Record<string, Buffer> = {};
+    for (const [i, column] of columns.entries()) files[`${i}`] = await parquetOf(`SELECT ${column} v`);
+    for (const type of all) {
+      const table = schemaOf([{ name: "v", type: type as DraftField["type"] }]);
+      const { failures, loaded, misfits } = await convertAll(work, jobOf({ type: "parquet" }), files, {
+        known: table,
+        fixed: true,
+      });
+      expect(failures.map(({ index }) => [columns[index], type])).toEqual([]);
+      expect(misfits.length + Object.keys(loaded).length).toBe(columns.length);
+      const treated = await rescued(jobOf({ type: "parquet" }), files, table);
+      expect(treated.failures.map(({ index }) => [columns[index], type])).toEqual([]);
+    }
+  });
+});
+
 describe("what the table has no column for", () => {
   const text = {
     csv: [jobOf(csv), "id,Extra,note\n1,,a\n2,more,b\n"],
