@@ -8,10 +8,11 @@ import { TEXT, textBits } from "./json-shape.ts";
 /** `text`: a number, `true` or `false` as written, or the content of a string. */
 export type Holds = (text: string, quoted: boolean) => boolean;
 
-const BOOLEAN = /^(?:true|false)$/i;
+const BOOLEAN = /^(?:true|false|yes|no|1|0)$/i;
 const WHOLE = /^\s*[+-]?\d+(?:\.0*)?\s*$/;
 const SPECIAL = /^[+-]?(?:inf(?:inity)?|nan)$/i;
-const NUMBER = /^\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*$/;
+const NUMBER = /^\s*[+-]?(?:\d+\.?|\d*\.\d+)(?:[eE][+-]?\d+)?\s*$/;
+const MIDNIGHT = /[T ]00:00(?::00(?:\.0+)?)?$/;
 const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
 const FLOAT_MAX = 3.4028234663852886e38;
@@ -32,9 +33,9 @@ export function holdsOf(type: PrimitiveType): Holds {
       return wholeOf(BITS[type]);
     case "float":
     case "double":
-      return (text, quoted) => isBoolean(text) || holdsDouble(text, quoted, type === "float");
+      return (text) => isBoolean(text) || holdsDouble(text, type === "float");
     case "date":
-      return timeOf(TEXT.date);
+      return (text, quoted) => holdsDay(text, quoted) || (MIDNIGHT.test(text) && holdsDay(text.slice(0, 10), quoted));
     case "timestamp":
       return timeOf(TEXT.timestamp | TEXT.date);
     case "timestamptz":
@@ -63,6 +64,8 @@ function isBoolean(text: string): boolean {
   return text === "true" || text === "false";
 }
 
+const holdsDay = timeOf(TEXT.date);
+
 function timeOf(bits: number): Holds {
   return (text, quoted) => quoted && (textBits(text) & bits) !== 0;
 }
@@ -83,13 +86,13 @@ function wholeOf(bits: number): Holds {
   };
 }
 
-function holdsDouble(text: string, quoted: boolean, narrow: boolean): boolean {
+function holdsDouble(text: string, narrow: boolean): boolean {
   if (SPECIAL.test(text)) return true;
   if (!NUMBER.test(text)) return false;
   const value = Number(text);
   if (!Number.isFinite(value) || (narrow && Math.abs(value) > FLOAT_MAX)) return false;
   const whole = text.length > 15 && /^\s*[+-]?\d+\s*$/.test(text);
-  return !whole || (BigInt(value) === BigInt(text.trim().replace("+", "")) && (quoted || value !== 0));
+  return !whole || BigInt(value) === BigInt(text.trim().replace("+", ""));
 }
 
 /** A decimal's digits: as many after the point as the scale, without zeros at the end. */

@@ -255,6 +255,8 @@ describe("every refusal is explained by values", () => {
     "true",
     "True",
     "yes",
+    "no",
+    "0",
     "NaN",
     "-Infinity",
     "inf",

@@ -44,7 +44,11 @@ describe("the first record of a CSV file", () => {
       linesBefore: 0,
       commentsBefore: 0,
     });
-    expect(firstRecord('"a,b\n', { ...options, quote: "" }, true)).toEqual({ values: ['"a', "b"], linesBefore: 0, commentsBefore: 0 });
+    expect(firstRecord('"a,b\n', { ...options, quote: "" }, true)).toEqual({
+      values: ['"a', "b"],
+      linesBefore: 0,
+      commentsBefore: 0,
+    });
   });
 
   test("a tab-separated header of empty names is a record, a line of spaces is none", () => {
