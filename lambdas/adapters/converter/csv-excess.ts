@@ -1,6 +1,7 @@
 // Rows with more fields than the header, the last ones empty: DuckDB drops empty fields at the end without a word, also where a delimiter
 // too many has moved every value behind it by one column (`1,,2,` under `a,b,c`), or one too few has moved the names (`ab,c` over `1,2,`).
-// Such a row gets a space in its last field (where spaces delimit, a dash), and so is one with too many fields to DuckDB as well.
+// Such a row gets a space in its last field (where spaces delimit, a dash), and so is one with too many fields to DuckDB as well. Nobody else
+// sees the mark: before a row is looked at by anyone but DuckDB it is taken out again.
 
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename } from "node:fs/promises";
@@ -12,7 +13,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 
-/** `from`: where the rows start. `width`: fields of the header. `head`: the first bytes, `whole` if they are all. */
+/** `from`: where the rows start. `width`: fields of the header. `head`: the first bytes, `whole` if they are all. Returns where marks were set. */
 export async function markExcess(
   path: string,
   head: Buffer,
@@ -20,7 +21,7 @@ export async function markExcess(
   from: number,
   width: number,
   options: CsvOptions,
-): Promise<void> {
+): Promise<readonly number[]> {
   const delimiter = Buffer.from(options.delimiter);
   const lineEnd = head.includes(LF) ? LF : CR;
   if (
@@ -28,18 +29,25 @@ export async function markExcess(
       ? !endsSomeLine(Buffer.concat([head, Buffer.from([lineEnd])]), delimiter, lineEnd)
       : !(await endsSomeLineOf(path, delimiter, lineEnd))
   )
-    return;
+    return [];
   const scan = new ExcessScan(options, width, lineEnd, from);
   if (whole) scan.feed(head.subarray(from), true);
   else await scanFile(scan, path, from);
   const { places } = scan;
-  if (places.length === 0) return;
-  await pipeline(
-    createReadStream(path, { highWaterMark: CHUNK_BYTES }),
-    (chunks: AsyncIterable<Buffer>) => marked(chunks, places, options.delimiter.includes(" ") ? "-" : " "),
-    createWriteStream(`${path}.marked`),
-  );
-  await rename(`${path}.marked`, path);
+  if (places.length === 0) return [];
+  await rewrite(path, (chunks) => marked(chunks, places, options.delimiter.includes(" ") ? "-" : " "));
+  return places;
+}
+
+/** The file is again what it was. `places`: as `markExcess` returned them. */
+export async function removeMarks(path: string, places: readonly number[]): Promise<void> {
+  if (places.length > 0) await rewrite(path, (chunks) => unmarked(chunks, places));
+}
+
+async function rewrite(path: string, change: (chunks: AsyncIterable<Buffer>) => AsyncIterable<Buffer>): Promise<void> {
+  const changed = `${path}.changed`;
+  await pipeline(createReadStream(path, { highWaterMark: CHUNK_BYTES }), change, createWriteStream(changed));
+  await rename(changed, path);
 }
 
 /** Few files have a line that ends with a delimiter, and the others need no closer look. */
@@ -83,6 +91,22 @@ async function* marked(chunks: AsyncIterable<Buffer>, places: readonly number[],
     start += chunk.length;
   }
   if (next < places.length) yield Buffer.from(mark);
+}
+
+/** Every mark before has moved the next one by a byte. */
+async function* unmarked(chunks: AsyncIterable<Buffer>, places: readonly number[]): AsyncGenerator<Buffer> {
+  let start = 0;
+  let next = 0;
+  for await (const chunk of chunks) {
+    let at = 0;
+    for (; next < places.length && (places[next] as number) + next < start + chunk.length; next++) {
+      const mark = (places[next] as number) + next - start;
+      yield chunk.subarray(at, mark);
+      at = mark + 1;
+    }
+    yield chunk.subarray(at);
+    start += chunk.length;
+  }
 }
 
 /** Fed with the bytes of the rows, one chunk after the other. Lines without a quote that end in a value cost one search for their end. */

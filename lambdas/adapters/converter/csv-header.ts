@@ -5,14 +5,11 @@ import type { FormatOptions } from "../../core/config.ts";
 
 export type CsvOptions = Extract<FormatOptions, { readonly type: "csv" | "tsv" }>;
 
-export interface FirstRecord {
+/** The record in which the names end, or the first row where there is no header. */
+export interface Header {
   readonly values: readonly string[];
   /** Physical lines before it: blank, commented and skipped ones. */
   readonly linesBefore: number;
-}
-
-/** The record in which the names end, or the first row where there is no header. */
-export interface Header extends FirstRecord {
   /** What DuckDB is to skip before it. It counts a record as one, however many lines it has, and a comment not at all. */
   readonly skip: number;
   /** Commented lines before `start`. */
@@ -38,12 +35,6 @@ export function headerOf(text: string, options: CsvOptions, whole: boolean): Hea
     const comments = first.line - first.skip;
     return { values: joined(rows), linesBefore: found.line, skip: found.skip, comments, start: first.at, end: from.at };
   }
-}
-
-/** Undefined: no record in the text. "cut": the text ends inside the record. */
-export function firstRecord(text: string, options: CsvOptions, whole: boolean): FirstRecord | "cut" | undefined {
-  const found = nextRecord(text, { at: 0, line: 0, skip: 0 }, options, whole);
-  return found === undefined || found === "cut" ? found : { values: found.values, linesBefore: found.line };
 }
 
 /** `a` over `b` is `a_b`. A title over several columns stands over the first of them alone: there is no telling how far it goes. */

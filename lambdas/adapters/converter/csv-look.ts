@@ -15,6 +15,8 @@ export interface Looked {
   /** As given, with what was recognised. */
   readonly options: CsvOptions;
   readonly header: Header;
+  /** Where rows are marked for DuckDB (csv-excess.ts). */
+  readonly marks: readonly number[];
 }
 
 /** `head`: the first bytes. Undefined: there are no rows. */
@@ -38,8 +40,9 @@ export async function lookAt(
   if (refused !== undefined) return refused;
   const plain = await blankQuotes(source, text, options, header);
   const from = Buffer.byteLength(text.slice(0, options.header ? header.end : header.start));
-  await markExcess(source.path, head, whole && options.footerLines === undefined, from, header.values.length, options);
-  return { options, header: plain };
+  const isAll = whole && options.footerLines === undefined;
+  const marks = await markExcess(source.path, head, isAll, from, header.values.length, options);
+  return { options, header: plain, marks };
 }
 
 async function dialectOf(

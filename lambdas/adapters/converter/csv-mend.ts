@@ -1,5 +1,6 @@
 // A CSV file with rows that DuckDB cannot read, taken apart once more: its good rows are written anew, byte for byte, its bad rows are kept
-// apart. Where bad rows are rescued every row gets one more field, which is empty or names what is kept of a bad one.
+// apart. Where bad rows are rescued every row gets one more field, which is empty or names what is kept of a bad one, and the fields of a bad
+// row that can be told are in their columns.
 
 import { isUtf8 } from "node:buffer";
 import { once } from "node:events";
@@ -9,6 +10,7 @@ import { finished } from "node:stream/promises";
 import type { BadRowPolicy } from "../../core/config.ts";
 import type { SourceFailure } from "../../core/ports.ts";
 import { type BadRow, KeptRows, type Mended, quarantineRow, tooManyBadRows } from "./bad-rows.ts";
+import { readBroken } from "./csv-broken.ts";
 import {
   type CsvRecord,
   type Dialect,
@@ -96,12 +98,9 @@ class Parts {
   add(bytes: Buffer, record: CsvRecord): void {
     const { columns, dialect, policy, source } = this.#mending;
     this.seen++;
-    const whole = bytes.subarray(record.start, record.end);
-    const written = record.broken || whole.length > RECORD_BYTES_MAX ? [] : fieldsOf(bytes, record, dialect);
-    // DuckDB reads over empty fields behind the last.
-    const surplus = written.slice(columns).every(({ start, end }) => start === end);
-    const fields = surplus ? written.slice(0, columns) : written;
-    const row = surplus && written.length > columns ? bytes.subarray(record.start, fields.at(-1)?.end) : whole;
+    const row = bytes.subarray(record.start, record.end);
+    const apart = !record.broken && row.length <= RECORD_BYTES_MAX;
+    const fields = apart ? fieldsOf(bytes, record, dialect).map(({ start, end }) => bytes.subarray(start, end)) : [];
     const reason = reasonOf(record, row, fields.length, columns);
     const rescue = policy.onBadRow === "rescue";
     if (reason === undefined) {
@@ -111,17 +110,18 @@ class Parts {
     this.bad++;
     const place = { line: record.line, byte: record.byte, reason, message: MESSAGES[reason] };
     this.first ??= { ...place, text: "" };
-    if (!rescue) {
-      this.kept.keep(quarantineRow(source, { ...place, text: row.toString("utf8") }));
-      return;
-    }
-    const texts = fields.map(({ start, end }) => bytes.toString("utf8", start, end));
-    const apart = reason === "ROW_TOO_SHORT" || reason === "ROW_TOO_LONG";
-    const own = apart ? texts.slice(0, columns) : [];
-    const extra = apart ? texts.slice(columns).map((text) => textOf(text, dialect)) : [];
-    const number = this.kept.keep(noteOf(reason, apart ? extra : row.toString("utf8")));
+    if (rescue) this.#rescue(record.line, row, fields, reason);
+    else this.kept.keep(quarantineRow(source, { ...place, text: row.toString("utf8") }));
+  }
+
+  #rescue(line: number, row: Buffer, fields: readonly Buffer[], reason: Reason): void {
+    const { columns, dialect } = this.#mending;
+    const extra = fields.slice(columns).map((field) => textOf(field.toString("utf8"), dialect));
+    const divided = reason === "ROW_TOO_SHORT" || reason === "ROW_TOO_LONG";
+    const number = this.kept.keep(noteOf(reason, divided ? extra : row.toString("utf8")));
+    const own = ownFields(row, fields, reason, this.#mending);
     const kept = [...own, ...Array<string>(columns - own.length).fill(""), `${NOTE_PREFIX}${number}`];
-    this.#write(record.line, [Buffer.from(kept.join(dialect.delimiter))]);
+    this.#write(line, [Buffer.from(kept.join(dialect.delimiter))]);
   }
 
   async flush(): Promise<void> {
@@ -151,6 +151,16 @@ class Parts {
 }
 
 const NEWLINE = Buffer.from("\n");
+
+/** What a bad row has for the columns, from the first on, as it is written. What is no UTF-8 is for none. */
+function ownFields(row: Buffer, fields: readonly Buffer[], reason: Reason, mending: Mending): readonly string[] {
+  const { columns, dialect } = mending;
+  if (reason === "MALFORMED_QUOTES" && isUtf8(row)) {
+    return readBroken(row.toString("utf8"), dialect, columns) ?? [];
+  }
+  if (reason === "INVALID_ENCODING" && fields.length !== columns) return [];
+  return fields.slice(0, columns).map((field) => (isUtf8(field) ? field.toString("utf8") : ""));
+}
 
 function reasonOf(record: CsvRecord, row: Buffer, fields: number, columns: number): Reason | undefined {
   if (record.broken) return "MALFORMED_QUOTES";

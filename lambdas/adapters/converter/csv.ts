@@ -6,6 +6,7 @@
 import type { DraftField, NestedField, PrimitiveType, Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import { blameStructure } from "./csv-blame.ts";
+import { removeMarks } from "./csv-excess.ts";
 import { type CsvOptions, columnNames, type Header } from "./csv-header.ts";
 import { inferTypes, widenTypes } from "./csv-infer.ts";
 import { CsvLines, dialectOf } from "./csv-lines.ts";
@@ -60,6 +61,7 @@ export class CsvReader implements FormatReader {
   readonly #unfit = new Map<SpooledSource, Set<string>>();
   readonly #lines: CsvLines;
   readonly #mended = new Map<SpooledSource, MendedCsv>();
+  readonly #marks = new Map<SpooledSource, readonly number[]>();
   #typed: boolean;
 
   constructor(context: ReaderContext, options: CsvOptions) {
@@ -80,7 +82,8 @@ export class CsvReader implements FormatReader {
   async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
     const seen = await lookAt(source, head, this.#options);
     if (seen === undefined || "reason" in seen) return seen;
-    const { header, options } = seen;
+    const { header, options, marks } = seen;
+    if (marks.length > 0) this.#marks.set(source, marks);
     const names = options.header ? header.values : header.values.map((_, index) => `column${index}`);
     this.#join(source, { options, columns: columnNames(names, [...LINEAGE_NAMES]), ...placeOf(header) });
     return undefined;
@@ -199,6 +202,7 @@ export class CsvReader implements FormatReader {
 
   async #mend(source: SpooledSource, group: CsvGroup): Promise<SourceFailure | undefined> {
     const policy = this.#context.job.badRows;
+    await removeMarks(source.path, this.#marks.get(source) ?? []);
     const outcome = await mendCsv({
       source,
       dialect: dialectOf(group),
@@ -213,7 +217,10 @@ export class CsvReader implements FormatReader {
     for (const { sources } of this.#groups.values())
       if (sources.includes(source)) sources.splice(sources.indexOf(source), 1);
     const mended = policy.onBadRow === "rescue" ? "noted" : "rows";
-    this.#join(source, { options: group.options, columns: group.columns, linesBefore: 0, skip: 0, mended });
+    // Without an escape no good row has a quote inside of quotes, and what is rescued may.
+    const { quote } = group.options;
+    const options = { ...group.options, escape: group.options.escape === "" ? quote : group.options.escape };
+    this.#join(source, { options, columns: group.columns, linesBefore: 0, skip: 0, mended });
     return undefined;
   }
 

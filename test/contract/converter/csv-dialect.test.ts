@@ -43,8 +43,8 @@ describe("options", () => {
 
   test("the line of a value that does not fit counts all header rows", async () => {
     const known = schemaOf([{ name: "a_b", type: "long" }]);
-    const { failures } = await convertAll(work, csvJob({ headerRows: 2 }), { "a.csv": "a\nb\n1\nx\n" }, { known });
-    expect(failures).toMatchObject([{ reason: "TYPE_MISMATCH", line: 4 }]);
+    const { misfits } = await convertAll(work, csvJob({ headerRows: 2 }), { "a.csv": "a\nb\n1\nx\n" }, { known });
+    expect(misfits).toMatchObject([{ columns: [{ path: "a_b", records: 1, samples: ["x"], line: 4 }] }]);
   });
 
   test("lines before and after the rows are left out, whatever quotes they hold", async () => {
@@ -90,16 +90,16 @@ describe("options", () => {
       { d: -0.25, n: 7n, t: "x" },
     ]);
     const known = schemaOf([{ name: "d", type: "decimal(9, 2)" }]);
-    const { rows, failures } = await convertAll(
+    const { rows, misfits } = await convertAll(
       work,
       job,
       { "good.csv": "d\n1.234,50\n", "point.csv": "d\n1.50\n", "groups.csv": "d\n1.23,5\n" },
       { known },
     );
     expect(rows).toEqual([{ d: 1234.5 }]);
-    expect(failures.map(({ index, reason, line }) => [index, reason, line])).toEqual([
-      [1, "TYPE_MISMATCH", 2],
-      [2, "TYPE_MISMATCH", 2],
+    expect(misfits).toMatchObject([
+      { index: 1, columns: [{ samples: ["1.50"], line: 2 }] },
+      { index: 2, columns: [{ samples: ["1.23,5"], line: 2 }] },
     ]);
   });
 });

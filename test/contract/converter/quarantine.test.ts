@@ -170,7 +170,12 @@ describe("a row that is none", () => {
       expect(kept[0]).toMatchObject({ id: 7n, note: null });
       expect(rescued).toEqual(place);
     } else {
-      expect(kept[0]).toMatchObject({ id: null, note: null });
+      // What can be told of a row is in its columns.
+      const own: Readonly<Record<string, object>> = {
+        MALFORMED_QUOTES: { id: 7n, note: '"x"y' },
+        INVALID_ENCODING: { id: 7n, note: null },
+      };
+      expect(kept[0]).toMatchObject((format === "csv" && own[reason]) || { id: null, note: null });
       expect(rescued).toEqual({ row: text, ...place });
     }
   });
@@ -229,28 +234,81 @@ describe("quotes", () => {
     expect(bad).toMatchObject([{ line: 4, reason: "MALFORMED_QUOTES", text: '2,"open' }]);
   });
 
-  test("are not needed for empty fields behind the last, which are none", async () => {
-    for (const policy of ["quarantine", "rescue"] as const) {
-      const { rows, misfits } = await convertAll(
-        work,
-        job("csv", policy),
-        { a: "id,note\n1,a,,\n2\n,,,\n" },
-        {
-          known: known(),
-          treat: () => RESCUE,
-          adds: policy === "rescue" ? ADDS : [],
-        },
-      );
-      expect(misfits.map(({ unfit }) => unfit)).toEqual(policy === "rescue" ? [1] : []);
-      expect(rows.map(({ id, note }) => [id, note])).toEqual([
-        [1n, "a"],
-        ...(policy === "rescue" ? [[2n, null]] : []),
-        [null, null],
-      ]);
-    }
+  test("that close too early, or open what never closes, are letters where the row can then be divided in one way alone", async () => {
+    const file = [
+      "id,note",
+      '1,"a 5" pipe, ""new"""',
+      '2,"open',
+      '"3,"b, ""c"""',
+      '4,"both "ways" alike"',
+      '5,"x" y", z"',
+      '6, "d, e"',
+      "7,f",
+      "",
+    ].join("\n");
+    const { rows, failures, result } = await convertAll(
+      work,
+      job("csv", "rescue", 1),
+      { a: file },
+      { treat: () => RESCUE, adds: ADDS },
+    );
+    expect(failures).toEqual([]);
+    expect(rows.map(({ id, note }) => [id, note])).toEqual([
+      ["1", 'a 5" pipe, "new"'],
+      ["2", '"open'],
+      ['"3', 'b, "c"'],
+      ["4", 'both "ways" alike'],
+      [null, null],
+      ["6", "d, e"],
+      ["7", "f"],
+    ]);
+    expect(result.loaded).toMatchObject([{ records: 7, rescued: 5 }]);
+    const kept = rows.flatMap((row) => (row[RESCUED_DATA] == null ? [] : [JSON.parse(String(row[RESCUED_DATA]))]));
+    expect(kept.map(({ row, reasons, line }) => [row, reasons, line])).toEqual(
+      [1, 2, 3, 4, 5].map((at) => [file.split("\n")[at], { "*": "MALFORMED_QUOTES" }, at + 1]),
+    );
   });
+});
 
-  test("mixed line ends are line ends, and no row is lost", async () => {
+describe("empty fields behind the last", () => {
+  const file = "id,note\n1,a,,\n2,b\n3\n,,,\n4,c\n5,d\n";
+  const bad = [
+    { line: 2, byte: 8, reason: "ROW_TOO_LONG", text: "1,a,," },
+    { line: 4, byte: 18, reason: "ROW_TOO_SHORT", text: "3" },
+    { line: 5, byte: 20, reason: "ROW_TOO_LONG", text: ",,," },
+  ];
+
+  test("make a bad row as any field does, and are kept as they are written", async () => {
+    const quarantine = await load(job("csv", "quarantine"), { a: file });
+    expect(quarantine.bad).toMatchObject(bad);
+    expect(quarantine.rows.map(({ id, note }) => [id, note])).toEqual([
+      [2n, "b"],
+      [4n, "c"],
+      [5n, "d"],
+    ]);
+    const { rows, misfits } = await convertAll(
+      work,
+      job("csv", "rescue"),
+      { a: file },
+      { known: known(), treat: () => RESCUE, adds: ADDS },
+    );
+    expect(misfits.map(({ unfit }) => unfit)).toEqual([3]);
+    expect(rows.map(({ id, note }) => [id, note])).toEqual([
+      [1n, "a"],
+      [2n, "b"],
+      [3n, null],
+      [null, null],
+      [4n, "c"],
+      [5n, "d"],
+    ]);
+    const values = rows.map((row) => JSON.parse(String(row[RESCUED_DATA] ?? "{}")).values);
+    const extra = { _extra: ["", ""] };
+    expect(values).toEqual([extra, undefined, undefined, extra, undefined, undefined]);
+  });
+});
+
+describe("line ends", () => {
+  test("that are mixed are line ends, and no row is lost", async () => {
     const { rows, bad, failures, loaded } = await load(job("csv", "quarantine"), {
       a: "id,note\r\n1,a\n2,b\r\n3,c\r4,d\n",
     });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type CsvOptions, columnNames, firstRecord } from "../../../lambdas/adapters/converter/csv-header.ts";
+import { type CsvOptions, columnNames, headerOf } from "../../../lambdas/adapters/converter/csv-header.ts";
 
 const options: CsvOptions = {
   type: "csv",
@@ -12,6 +12,13 @@ const options: CsvOptions = {
   encoding: "utf-8",
   skipLines: 0,
 };
+
+function firstRecord(text: string, options: CsvOptions, whole: boolean): unknown {
+  const found = headerOf(text, options, whole);
+  if (found === undefined || found === "cut") return found;
+  const { values, linesBefore, comments } = found;
+  return { values, linesBefore, commentsBefore: comments };
+}
 
 describe("the first record of a CSV file", () => {
   test("is read back whatever its fields hold", () => {
