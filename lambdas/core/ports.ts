@@ -263,6 +263,8 @@ export interface Inspection {
 export interface SourceShape {
   readonly index: number;
   readonly fields: readonly DraftField[];
+  /** Its rows, where they could be counted. */
+  readonly records?: number;
 }
 
 /** A column of the table that takes some of a source's values only by changing or losing them. */

@@ -165,7 +165,7 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
   if (!differs(growTable(shape, seen), ingestion)) return false;
   const settled = policy === "hold" ? settledBy(await changesOf(ports.ledger, ingestion.id)) : () => false;
   let out = false;
-  for (const { index, fields } of await conversion.inspectEach(shape.schema)) {
+  for (const { index, fields, records } of await conversion.inspectEach(shape.schema)) {
     if (policy === "rescue") {
       if (growTable(shape, fields).changes.some(({ kind }) => kind === "added")) conversion.treat(index, RESCUE);
       continue;
@@ -182,7 +182,8 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
     }
     const names = new Set(differences.map(({ path }) => path.split(".")[0]?.toLowerCase()));
     const concerned = fields.filter(({ name }) => names.has(name.toLowerCase()));
-    if (policy === "hold") await fates.hold({ index, differences, fields: concerned });
+    const counted = records === undefined ? {} : { records };
+    if (policy === "hold") await fates.hold({ index, differences, fields: concerned, ...counted });
     else await fates.fail([changedFailure(index, differences)]);
   }
   return out;

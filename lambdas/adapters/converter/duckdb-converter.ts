@@ -6,8 +6,8 @@ import { createReadStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { assert, MoraineError } from "../../core/errors.ts";
 import { UNPARTITIONED } from "../../core/iceberg/partition.ts";
-import { sameSchema } from "../../core/iceberg/schema.ts";
-import type { PartitionSpec, Schema } from "../../core/iceberg/types.ts";
+import { assignFieldIds, sameSchema } from "../../core/iceberg/schema.ts";
+import type { DraftField, PartitionSpec, Schema } from "../../core/iceberg/types.ts";
 import type {
   Conversion,
   ConversionJob,
@@ -158,9 +158,26 @@ class DuckDbConversion implements Conversion {
     const shapes: SourceShape[] = [];
     for (const [index, parts] of Map.groupBy(this.#good(), callersIndex)) {
       const { fields, failures } = await this.#reader.inspect(parts, known);
-      if (failures.length === 0) shapes.push({ index, fields });
+      if (failures.length > 0) continue;
+      const records = await this.#countRows(parts, fields);
+      shapes.push({ index, fields, ...(records === undefined ? {} : { records }) });
     }
     return shapes;
+  }
+
+  /** Undefined: they cannot be read to their end, which is for a conversion to say. */
+  async #countRows(sources: readonly SpooledSource[], seen: readonly DraftField[]): Promise<number | undefined> {
+    const { fields } = assignFieldIds(seen, 0);
+    try {
+      const selects = await this.#reader.selects(sources, { type: "struct", "schema-id": 0, fields });
+      if (selects.length === 0) return 0;
+      const rows = selects.map((select) => `SELECT count(*) AS n FROM (${select})`).join(" UNION ALL ");
+      const [row = {}] = await this.#context.session.rows(`SELECT sum(n)::BIGINT AS n FROM (${rows})`);
+      return Number(row["n"]);
+    } catch (error) {
+      if (error instanceof MoraineError) throw error;
+      return undefined;
+    }
   }
 
   leaveOut(index: number): void {

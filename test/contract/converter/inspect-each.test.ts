@@ -1,0 +1,36 @@
+// Looking at sources one by one: what each of them holds, and how much of it.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { FormatOptions } from "../../../lambdas/core/config.ts";
+import { assignFieldIds } from "../../../lambdas/core/iceberg/schema.ts";
+import { addAll, csv, jobOf, type Scratch, scratch } from "./harness.ts";
+
+let work: Scratch;
+beforeAll(async () => {
+  work = await scratch();
+});
+afterAll(() => work.remove());
+
+const KNOWN = {
+  type: "struct",
+  "schema-id": 0,
+  fields: assignFieldIds([{ name: "id", type: "long" }], 0).fields,
+} as const;
+
+test.each<[string, FormatOptions, Record<string, string>]>([
+  ["csv", csv, { a: "id\n1\n2\n", b: "id,note\n3,x\n", c: "id\n1\n2,3,4\n" }],
+  ["ndjson", { type: "ndjson" }, { a: '{"id":1}\n{"id":2}\n', b: '{"id":3,"note":"x"}\n', c: '{"id":1}\n{"id"\n' }],
+])("%s sources are told apart and their rows counted, but for those that fail", async (_, format, files) => {
+  const conversion = await work.converter.start(jobOf(format));
+  try {
+    await addAll(conversion, files);
+    const shapes = await conversion.inspectEach(KNOWN);
+    const [a, b] = shapes;
+    expect(a).toEqual({ index: 0, fields: [{ name: "id", type: "long" }], records: 2 });
+    expect(b).toMatchObject({ index: 1, records: 1 });
+    expect(b?.fields.map(({ name }) => name)).toEqual(["id", "note"]);
+    expect(shapes.filter(({ index, records }) => index === 2 && records !== undefined)).toEqual([]);
+  } finally {
+    await conversion.close();
+  }
+});
