@@ -277,7 +277,7 @@ export interface MisfitColumn {
   readonly records: number;
   /** A few such values as text, each of at most 100 characters. */
   readonly samples: readonly string[];
-  /** Of the first one: physical line, from 1. */
+  /** Of the first one: physical line, from 1. Of an archive of several files there is none. */
   readonly line?: number;
 }
 

@@ -1,5 +1,6 @@
 // One case of the fuzzer, all of it from one seed: a sound file of some format, damaged, goes through the whole converter beside a sound one.
-// It must fail with a reason or load whole: as many rows in the data files as are accounted for, and the neighbour's among them.
+// It must fail with a reason, be reported as not fitting, or load with all its rows, those in the quarantine counted: as many rows in the data
+// files as are accounted for, and the neighbour's among them.
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,11 +8,21 @@ import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { pack } from "tar-stream";
-import type { FormatOptions } from "../../lambdas/core/config.ts";
+import type { BadRowPolicy, FormatOptions } from "../../lambdas/core/config.ts";
+import { RESCUED_DATA } from "../../lambdas/core/iceberg/schema.ts";
 import type { Schema } from "../../lambdas/core/iceberg/types.ts";
+import type { Treatment } from "../../lambdas/core/ports.ts";
 import { zip } from "../../lib/zip.ts";
 import { avroOf } from "../contract/converter/avro-files.ts";
-import { convertAll, csv, jobOf, metadataOf, type Scratch, schemaOf } from "../contract/converter/harness.ts";
+import {
+  type Converted,
+  convertAll,
+  csv,
+  jobOf,
+  metadataOf,
+  type Scratch,
+  schemaOf,
+} from "../contract/converter/harness.ts";
 import { SeededRandom } from "../fakes/seeded-random.ts";
 
 interface Sound {
@@ -23,6 +34,8 @@ interface Sound {
 }
 
 const NEIGHBOUR_ROWS = 3;
+const POLICIES: readonly BadRowPolicy["onBadRow"][] = ["reject_file", "quarantine", "rescue"];
+const RESCUE: Treatment = { rescue: true, routes: [] };
 
 const PACKINGS: readonly (readonly [string, (bytes: Buffer) => Buffer | Promise<Buffer>])[] = [
   ["+gzip", (bytes) => gzipSync(bytes)],
@@ -150,27 +163,33 @@ export async function playCase(work: Scratch, sounds: readonly Sound[], seed: nu
   const random = new SeededRandom(seed);
   const below = (limit: number) => Math.floor(random.fraction() * limit);
   const sound = sounds[below(sounds.length)] as Sound;
-  const packing = below(3 * PACKINGS.length);
-  const packed = await (PACKINGS[packing]?.[1] ?? ((bytes: Buffer) => bytes))(sound.bytes);
-  const { bytes, how } = damage(packed, below);
+  const { bytes, how } = below(6) === 0 ? damagedMember(sound, below) : await damagedFile(sound, below);
   const known = below(2) === 0 ? await tableOf(work, sound) : undefined;
-  const story = `${sound.name}${PACKINGS[packing]?.[0] ?? ""}, ${how}, ${known === undefined ? "new table" : "table is there"}`;
+  const onBadRow = POLICIES[below(POLICIES.length)] as BadRowPolicy["onBadRow"];
+  const rescue = below(2) === 0;
+  const table = known === undefined ? "new table" : "table is there";
+  const story = `${sound.name}${how}, ${table}, ${onBadRow}${rescue ? ", values rescued" : ""}`;
   const first = below(2) === 0;
   const files = first ? { damaged: bytes, neighbour: sound.neighbour } : { neighbour: sound.neighbour, damaged: bytes };
   try {
-    const converted = await convertAll(work, jobOf(sound.format), files, known === undefined ? {} : { known });
+    const job = jobOf(sound.format, { badRows: { onBadRow, shareMax: 0.1 } });
+    const converted = await convertAll(work, job, files, {
+      ...(known === undefined ? {} : { known }),
+      ...(rescue ? { treat: () => RESCUE, adds: [{ name: RESCUED_DATA, type: "string" as const }] } : {}),
+    });
     const { failures, misfits, loaded, result } = converted;
     const damaged = first ? 0 : 1;
-    const unfit = misfits.some(({ index }) => index === damaged) ? "MISFITS" : "LOADED";
-    const outcome = failures.find(({ index }) => index === damaged)?.reason ?? unfit;
+    const outcome = failures.find(({ index }) => index === damaged)?.reason ?? fateOf(converted, damaged);
     let landed = 0;
     for (const file of result.files) landed += Number((await metadataOf(file)).num_rows);
     const accounted = Object.values(loaded).reduce((sum, rows) => sum + rows, 0);
     const violations: string[] = [];
     if (loaded[1 - damaged] !== NEIGHBOUR_ROWS) violations.push(`the neighbour has ${loaded[1 - damaged]} rows`);
     if (landed !== accounted) violations.push(`${landed} rows landed, ${accounted} are accounted for`);
-    if (failures.length + misfits.length + Object.keys(loaded).length !== 2)
-      violations.push("a file has no fate, or two");
+    // What is reported may fail, or load, once it is treated.
+    const settled = [...failures, ...result.loaded].map(({ index }) => index);
+    const fates = new Set([...settled, ...misfits.map(({ index }) => index)]);
+    if (new Set(settled).size !== settled.length || fates.size !== 2) violations.push("a file has no fate, or two");
     for (const { message } of failures) {
       if (!/[;:] /.test(message)) violations.push(`a failure has no remedy: ${message}`);
     }
@@ -178,6 +197,32 @@ export async function playCase(work: Scratch, sounds: readonly Sound[], seed: nu
   } catch (error) {
     return { story, outcome: "THROWN", violations: [String(error), String((error as Error).cause ?? "")] };
   }
+}
+
+function fateOf({ result, misfits }: Converted, index: number): string {
+  const own = result.loaded.find((source) => source.index === index);
+  if (own === undefined) return misfits.length > 0 ? "MISFITS" : "NOTHING";
+  return own.quarantined > 0 ? "LOADED, QUARANTINED" : own.rescued > 0 ? "LOADED, RESCUED" : "LOADED";
+}
+
+type Below = (limit: number) => number;
+
+/** Packed perhaps, then damaged. */
+async function damagedFile(sound: Sound, below: Below): Promise<{ readonly bytes: Buffer; readonly how: string }> {
+  const packing = PACKINGS[below(3 * PACKINGS.length)];
+  const { bytes, how } = damage(await (packing?.[1] ?? ((bytes: Buffer) => bytes))(sound.bytes), below);
+  return { bytes, how: `${packing?.[0] ?? ""}, ${how}` };
+}
+
+/** Damaged, then packed beside a sound file. */
+function damagedMember(sound: Sound, below: Below): { readonly bytes: Buffer; readonly how: string } {
+  const { bytes, how } = damage(sound.bytes, below);
+  const members = [
+    { name: "damaged", bytes },
+    { name: "sound", bytes: sound.neighbour },
+  ];
+  const packed = zip(members.map((member) => ({ ...member, bytes: new Uint8Array(member.bytes) })));
+  return { bytes: Buffer.from(packed), how: ` in a zip, ${how}` };
 }
 
 const tables = new Map<string, Schema>();
@@ -194,7 +239,7 @@ async function tableOf(work: Scratch, sound: Sound): Promise<Schema> {
   return schema;
 }
 
-function damage(sound: Buffer, below: (limit: number) => number): { readonly bytes: Buffer; readonly how: string } {
+function damage(sound: Buffer, below: Below): { readonly bytes: Buffer; readonly how: string } {
   const kind = below(6);
   const at = below(sound.length);
   const length = 1 + below(Math.min(64, sound.length - at));

@@ -100,7 +100,8 @@ export function schemaOf(fields: readonly DraftField[], lineage = false): Schema
 }
 
 export function grown(schema: Schema, fields: readonly DraftField[]): Schema {
-  return evolveSchema(schema, 1000, fields).schema;
+  const ids = [...JSON.stringify(schema).matchAll(/"(?:[a-z]+-)?id":(\d+)/g)].map(([, id]) => Number(id));
+  return evolveSchema(schema, Math.max(1000, ...ids), fields).schema;
 }
 
 export interface Converted {

@@ -440,9 +440,9 @@ describe("records that are no objects", () => {
     const files = { "numbers.json": "[1, 2.5 ,null]", "one.json": " 7 \n", "objects.json": '[{"a":1},8]' };
     const { failures, rows, loaded, schema } = await convertAll(work, job, files);
     expect(failures).toEqual([]);
-    expect(schema.fields.map(({ name, type }) => [name, type])).toEqual([
-      ["value", "double"],
+    expect(schema.fields.map(({ name, type }) => [name, type]).sort()).toEqual([
       ["a", "long"],
+      ["value", "double"],
     ]);
     expect(loaded).toEqual({ 0: 3, 1: 1, 2: 2 });
     expect(rows.map(({ value }) => value).sort()).toEqual([1, 2.5, 7, 8, null, null]);
