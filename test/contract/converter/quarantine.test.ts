@@ -258,6 +258,29 @@ describe("quotes", () => {
   });
 });
 
+describe("a header with a quote that does not end properly", () => {
+  const file = '"id,"note, long"\n1,"a, b"\n2,c\n';
+
+  test("fails its file, unless bad rows are rescued: then it is read as one of them", async () => {
+    const { failures } = await load(job("csv", "quarantine"), { a: file });
+    expect(failures).toMatchObject([{ reason: "MALFORMED_HEADER", line: 1 }]);
+    const { rows, result } = await convertAll(work, job("csv", "rescue"), { a: file });
+    expect(rows).toEqual([
+      { '"id': 1n, "note, long": "a, b" },
+      { '"id': 2n, "note, long": "c" },
+    ]);
+    expect(result.loaded).toMatchObject([{ records: 2, rescued: 0 }]);
+    const mended = await convertAll(
+      work,
+      job("csv", "rescue"),
+      { a: `${file}3,d,e\n` },
+      { treat: () => RESCUE, adds: ADDS },
+    );
+    expect(mended.rows).toHaveLength(3);
+    expect(mended.result.loaded).toMatchObject([{ records: 3, rescued: 1 }]);
+  });
+});
+
 describe("empty fields behind the last", () => {
   const file = "id,note\n1,a,,\n2,b\n3\n,,,\n4,c\n5,d\n";
   const bad = [
