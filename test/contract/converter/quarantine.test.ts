@@ -318,6 +318,30 @@ describe("empty fields behind the last", () => {
   });
 });
 
+describe("a large file with empty fields behind the last here and there", () => {
+  test("is kept as it is written, wherever it is cut into pieces", async () => {
+    const isBad = (id: number) => id % 9_973 === 7;
+    const lines = Array.from(
+      { length: 100_000 },
+      (_, id) => `${id},"text, that is long enough ${id}"${isBad(id) ? ",," : ""}`,
+    );
+    const { rows, bad, failures } = await load(job("csv", "quarantine"), { a: `id,note\n${lines.join("\n")}` });
+    expect(failures).toEqual([]);
+    expect(bad.map(({ line, text }) => [line, text])).toEqual(
+      lines.flatMap((line, id) => (isBad(id) ? [[id + 2, line]] : [])),
+    );
+    expect(bad.length).toBeGreaterThan(5);
+    expect(rows).toHaveLength(lines.length - bad.length);
+    expect(rows.at(-1)).toEqual({ id: 99_999n, note: "text, that is long enough 99999" });
+    let before = 8;
+    for (const [id, line] of lines.entries()) {
+      const kept = bad.find((row) => row.line === id + 2);
+      if (kept !== undefined) expect(kept.byte).toBe(before);
+      before += line.length + 1;
+    }
+  });
+});
+
 describe("line ends", () => {
   test("that are mixed are line ends, and no row is lost", async () => {
     const { rows, bad, failures, loaded } = await load(job("csv", "quarantine"), {
