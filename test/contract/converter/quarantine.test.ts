@@ -404,7 +404,7 @@ describe("random files with random damage", () => {
     { weight: 1, arbitrary: fc.string({ maxLength: 6 }) },
   );
   const quoted = (text: string) => (/[",\r\n]|^ | $/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const damage = fc.constantFrom("7,x,y", "7", '7,"x"y', "a,b,c,d,e", ",,x,");
+  const damage = fc.constantFrom("7,x,y", "7", '7,"x"y', '"7,"x, y"', '7, "x, "y""', "a,b,c,d,e", ",,x,", ",,");
 
   test("CSV: every row is in the table or in the quarantine, and good rows are what they were", async () => {
     const row = fc.record({ note: field, bad: fc.option(damage, { nil: undefined, freq: 5 }) });
