@@ -1,6 +1,7 @@
 // The measures of Pollock (Vitagliano et al., "Pollock: A Data Loading Benchmark", VLDB 2023): success, and precision, recall and F1 of the
-// header's names, of the records and of the cells, each from 0 to 1; a file's score is the sum of the ten. Texts are compared as they are,
-// where the paper's own code forgives case and ways to write a number.
+// header's names, of the records and of the cells, each from 0 to 1; a file's score is the sum of the ten. As in the benchmark's own code a
+// record is the texts of its cells one after the other, so that an empty one more or less is none, and names are cells too. Texts are
+// compared as they are, where that code forgives case and ways to write a number.
 
 export interface Loaded {
   readonly header: readonly string[];
@@ -33,8 +34,8 @@ export function measure(clean: Clean, loaded: Loaded): Measures {
   return {
     success: 1,
     header: clean.hasHeader ? agreement(clean.header, loaded.header) : ALL,
-    record: agreement(clean.rows.map(keyOf), loaded.rows.map(keyOf)),
-    cell: agreement(clean.rows.flat(), loaded.rows.flat()),
+    record: agreement(clean.rows.map(textOf), loaded.rows.map(textOf)),
+    cell: agreement(cellsOf(clean, clean), cellsOf(loaded, clean)),
   };
 }
 
@@ -44,6 +45,14 @@ export function scoreOf({ success, header, record, cell }: Measures): number {
 
 export function sameRows(clean: Clean, loaded: Loaded): boolean {
   return JSON.stringify(clean.rows.map(keyOf).sort()) === JSON.stringify(loaded.rows.map(keyOf).sort());
+}
+
+function textOf(row: readonly string[]): string {
+  return row.join("");
+}
+
+function cellsOf({ header, rows }: Loaded, { hasHeader }: Clean): readonly string[] {
+  return hasHeader ? [...header, ...rows.flat()] : rows.flat();
 }
 
 function keyOf(row: readonly string[]): string {

@@ -27,12 +27,11 @@ const rescue = {
 } as const;
 
 /**
- * Of https://duckdb.org/2025/04/16/duckdb-csv-pollock-benchmark.html, and what is reached here and must stay. Nine files of ten hold one row
- * that is none, which DuckDB leaves out there or fills up; a file that fails for it scores nothing.
+ * Of https://duckdb.org/2025/04/16/duckdb-csv-pollock-benchmark.html, and what is reached here and must stay. What is lost is lost by rule: a second table in the file is rows, words between spaces are fields, and a damaged header is not recognised.
  */
 const EXPECTED = {
-  given: { published: 9.96, floor: 1.13, equalFloor: 0.08 },
-  inferred: { published: 9.08, floor: 0.97, equalFloor: 0.07 },
+  given: { published: 9.96, floor: 9.9, equalFloor: 0.55 },
+  inferred: { published: 9.08, floor: 9.68, equalFloor: 0.55 },
 };
 
 interface Parameters {
@@ -117,6 +116,32 @@ function average(numbers: readonly number[]): number {
   return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
+/** In how many columns the whole benchmark pollutes each of its 84 rows, the first of which is the header. */
+const COLUMNS: Readonly<Record<string, number>> = {
+  row_more_sep: 9,
+  row_less_sep: 8,
+  row_extra_quote: 9,
+  row_field_delimiter: 1,
+};
+
+/** As over all 2,289 files, if those of a kind that are not here score as those that are: damaged headers are more of the files here. */
+function wholeScore(results: readonly Result[]): number {
+  let [sum, files] = [0, 0];
+  for (const [kind, alike] of Map.groupBy(results, ({ name }) => kindOf(name))) {
+    const ofHeader = alike.filter(({ name }) => /^row_[a-z_]+?0_/.test(name));
+    for (const [part, rows] of [
+      [ofHeader, 1] as const,
+      [alike.filter((file) => !ofHeader.includes(file)), 83] as const,
+    ]) {
+      const weight = kind in COLUMNS ? (COLUMNS[kind] as number) * rows : part.length;
+      if (part.length === 0) continue;
+      sum += weight * average(part.map(({ measures }) => scoreOf(measures)));
+      files += weight;
+    }
+  }
+  return sum / files;
+}
+
 /** One line for each kind of pollution that does not score full marks. */
 function kindsBelow(results: readonly Result[]): string[] {
   return [...Map.groupBy(results, ({ name }) => kindOf(name))].flatMap(([kind, files]) => {
@@ -130,7 +155,8 @@ function report(
   title: string,
   results: readonly Result[],
   published: number,
-): { readonly score: number; readonly equal: number } {
+): { readonly score: number; readonly whole: number; readonly equal: number } {
+  const whole = wholeScore(results);
   const score = average(results.map(({ measures }) => scoreOf(measures)));
   const equal = results.filter((result) => result.equal).length / results.length;
   const weighted = weightedScore(results);
@@ -141,14 +167,15 @@ function report(
   const part = (of: "header" | "record" | "cell") => average(results.map(({ measures }) => measures[of].f1)).toFixed(3);
   console.log(
     [
-      `Pollock, ${title}: ${score.toFixed(2)} of 10 over ${results.length} files (DuckDB, published: ${published})`,
+      `Pollock, ${title}: ${score.toFixed(2)} of 10 over ${results.length} files`,
+      `  as in the whole benchmark: ${whole.toFixed(2)} (DuckDB, published: ${published})`,
       `  weighted: ${weighted?.toFixed(2) ?? "not told, the benchmark's weights are not there"}`,
       `  rows equal to the clean file: ${(100 * equal).toFixed(1)} % of files; F1 of header ${part("header")}, record ${part("record")}, cell ${part("cell")}`,
       `  failed with a reason: ${failed.length} (${reasons.join(", ") || "none"})`,
       ...kindsBelow(results),
     ].join("\n"),
   );
-  return { score, equal };
+  return { score, whole, equal };
 }
 
 if (!existsSync(folder)) {
@@ -169,8 +196,9 @@ if (!existsSync(folder)) {
       const results: Result[] = [];
       for (const name of names) results.push(await load(work, name, format(name)));
       const { published, floor, equalFloor } = EXPECTED[kind];
-      const { score, equal } = report(title, results, published);
+      const { score, whole, equal } = report(title, results, published);
       expect(score).toBeGreaterThanOrEqual(floor);
+      expect(whole).toBeGreaterThan(published);
       expect(equal).toBeGreaterThanOrEqual(equalFloor);
     });
   });

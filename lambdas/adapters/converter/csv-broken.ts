@@ -2,7 +2,11 @@
 // by a delimiter or the end is a letter of its field (`"the 5" pipe",x`), or one that does not close properly is a letter, and the field is
 // none in quotes (`"1,a,"b, c"`). The way that gives as many fields as the header is taken; where they divide the row differently, neither.
 
-import type { Dialect } from "./csv-records.ts";
+interface Quoting {
+  readonly delimiter: string;
+  readonly quote: string;
+  readonly escape: string;
+}
 
 interface Field {
   readonly end: number;
@@ -14,7 +18,7 @@ interface Field {
 const CHARS_MAX = 256 * 1024;
 
 /** The fields as they may be written, or undefined where the row cannot be divided into `width`. */
-export function readBroken(row: string, dialect: Dialect, width: number): readonly string[] | undefined {
+export function readBroken(row: string, dialect: Quoting, width: number): readonly string[] | undefined {
   if (row.length > CHARS_MAX) return undefined;
   const [way, other] = [closeOfLenient, closeOfStrict].flatMap((closeOf) => {
     const fields = split(row, dialect, width, closeOf);
@@ -24,10 +28,10 @@ export function readBroken(row: string, dialect: Dialect, width: number): readon
   return way?.map(({ written }) => written);
 }
 
-type CloseOf = (row: string, from: number, dialect: Dialect) => number;
+type CloseOf = (row: string, from: number, dialect: Quoting) => number;
 
 /** At most one field more than `width`. */
-function split(row: string, dialect: Dialect, width: number, closeOf: CloseOf): Field[] {
+function split(row: string, dialect: Quoting, width: number, closeOf: CloseOf): Field[] {
   const { delimiter, quote } = dialect;
   const fields: Field[] = [];
   for (let start = 0; fields.length <= width; ) {
@@ -44,7 +48,7 @@ function split(row: string, dialect: Dialect, width: number, closeOf: CloseOf): 
 }
 
 /** The first quote that a delimiter or the end follows; -1: there is none. */
-function closeOfLenient(row: string, from: number, dialect: Dialect): number {
+function closeOfLenient(row: string, from: number, dialect: Quoting): number {
   for (let at = nextQuote(row, from, dialect); at >= 0; at = nextQuote(row, at + 1, dialect)) {
     if (endsField(row, at + 1, dialect)) return at;
   }
@@ -52,13 +56,13 @@ function closeOfLenient(row: string, from: number, dialect: Dialect): number {
 }
 
 /** The next quote, if a delimiter or the end follows it. */
-function closeOfStrict(row: string, from: number, dialect: Dialect): number {
+function closeOfStrict(row: string, from: number, dialect: Quoting): number {
   const at = nextQuote(row, from, dialect);
   return at >= 0 && endsField(row, at + 1, dialect) ? at : -1;
 }
 
 /** One that is not escaped. */
-function nextQuote(row: string, from: number, { quote, escape: escaping }: Dialect): number {
+function nextQuote(row: string, from: number, { quote, escape: escaping }: Quoting): number {
   for (let at = from; at < row.length; at++) {
     if (row[at] === escaping && row[at + 1] === quote) at++;
     else if (row[at] === quote) return at;
@@ -67,14 +71,14 @@ function nextQuote(row: string, from: number, { quote, escape: escaping }: Diale
   return -1;
 }
 
-function endsField(row: string, from: number, { delimiter }: Dialect): boolean {
+function endsField(row: string, from: number, { delimiter }: Quoting): boolean {
   let at = from;
   while (row[at] === " " && !delimiter.startsWith(" ")) at++;
   return at >= row.length || row.startsWith(delimiter, at);
 }
 
 /** What is between two quotes. DuckDB drops an escape before any character. */
-export function unescaped(inner: string, { quote, escape: escaping }: Dialect): string {
+export function unescaped(inner: string, { quote, escape: escaping }: Quoting): string {
   if (escaping === "") return inner;
   if (escaping === quote) return inner.replaceAll(quote + quote, quote);
   let text = "";
@@ -83,7 +87,7 @@ export function unescaped(inner: string, { quote, escape: escaping }: Dialect): 
 }
 
 /** Without an escape of the dialect's own the quote escapes itself (csv.ts). */
-function inQuotes(text: string, { quote, escape: escaping }: Dialect): string {
+function inQuotes(text: string, { quote, escape: escaping }: Quoting): string {
   const used = escaping === "" ? quote : escaping;
   const inner = used === quote ? text : text.replaceAll(used, used + used);
   return quote + inner.replaceAll(quote, used + quote) + quote;

@@ -4,13 +4,23 @@
 import { kindOf, type Row, rowsOf, type Separators } from "./csv-rows.ts";
 
 export type Table =
-  | { readonly header: boolean; readonly skipLines: number; readonly unknown?: never }
+  | { readonly header: boolean; readonly headerRows: number; readonly skipLines: number; readonly unknown?: never }
   /** `line`: from 0. */
-  | { readonly header?: never; readonly skipLines?: never; readonly unknown: string; readonly line?: number };
+  | {
+      readonly header?: never;
+      readonly headerRows?: never;
+      readonly skipLines?: never;
+      readonly unknown: string;
+      readonly line?: number;
+    };
 
 /** A column is typed if so many of its filled cells are. */
 const TYPED_SHARE = 0.9;
 const NAME_LENGTH_MAX = 128;
+const HEADER_ROWS_MAX = 3;
+/** Below: too little to tell a second header row from a row of texts. */
+const TYPED_COLUMNS_MIN = 3;
+const TYPED_ROWS_MIN = 10;
 const FOOTER_LINES_MAX = 10;
 
 export function findTable(
@@ -39,12 +49,34 @@ export function findTable(
     const message = `no header follows the notes before line ${first.line + 1}; give skipLines and header`;
     return { unknown: message, line: first.line };
   }
-  const again = header ? rows.slice(start + 1).find((row) => sameCells(row, first)) : undefined;
+  const headerRows = header && options.header === undefined ? countHeaderRows(rows.slice(start), width) : 1;
+  const again = header ? rows.slice(start + headerRows).find((row) => sameCells(row, first)) : undefined;
   if (again !== undefined) {
     const message = `line ${again.line + 1} is the header again; give headerRows, or split the file`;
     return { unknown: message, line: again.line };
   }
-  return { header, skipLines: start > 0 ? first.line : 0 };
+  return { header, headerRows, skipLines: start > 0 ? first.line : 0 };
+}
+
+/** Rows of text in every one of several columns that are numbers, dates and the like below. */
+function countHeaderRows(rows: readonly Row[], width: number): number {
+  for (let count = HEADER_ROWS_MAX; count > 1; count--) {
+    const body = bodyOf(rows.slice(count), width);
+    if (body.length < TYPED_ROWS_MIN) continue;
+    const typed = Array.from({ length: width }, (_, column) => column).filter((column) => isTyped(body, column));
+    const titles = rows.slice(0, count).every((row) => !row.malformed && typed.every((column) => isText(row, column)));
+    if (titles && typed.length >= TYPED_COLUMNS_MIN) return count;
+  }
+  return 1;
+}
+
+function isText({ cells }: Row, column: number): boolean {
+  const cell = cells[column];
+  return cell !== undefined && !["empty", "typed"].includes(kindOf(cell));
+}
+
+function bodyOf(rows: readonly Row[], width: number): Row[] {
+  return rows.filter((row) => !row.malformed && row.cells.length === width);
 }
 
 function sameCells(a: Row, b: Row): boolean {
@@ -64,7 +96,7 @@ function isHeader(first: Row, others: readonly Row[], width: number): boolean | 
   if (kinds.includes("typed")) return false;
   const names = first.cells.map(({ text }) => text.trim().toLowerCase());
   const filled = names.filter((name) => name !== "");
-  const body = others.filter((row) => !row.malformed && row.cells.length === width);
+  const body = bodyOf(others, width);
   if (filled.length === 0) return body.length === 0 ? false : undefined;
   if (names.some((name) => name.length > NAME_LENGTH_MAX)) return undefined;
   if (body.length === 0) return true;

@@ -7,7 +7,7 @@ import { countFooter, findTable } from "./csv-dialect-table.ts";
 import type { CsvOptions } from "./csv-header.ts";
 import { type CellKind, kindOf, type Row, rowsOf, type Separators } from "./csv-rows.ts";
 
-export type Dialect = Pick<CsvOptions, DialectPart>;
+export type Dialect = Pick<CsvOptions, DialectPart | "headerRows">;
 
 export type Recognised =
   | { readonly dialect: Dialect; readonly unknown?: never }
@@ -90,6 +90,7 @@ export function recogniseDialect(sample: Sample, given: CsvOptions): Recognised 
       quote: best.quote,
       escape: best.escape,
       header: table.header,
+      ...(table.headerRows > 1 ? { headerRows: table.headerRows } : {}),
       skipLines: text.lines + table.skipLines,
       footerLines: recognised.has("footerLines")
         ? countFooter(sample.tail, sample.whole, best, best.width)

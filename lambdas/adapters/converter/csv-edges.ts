@@ -6,6 +6,8 @@ import { type FileHandle, open } from "node:fs/promises";
 const BLOCK_BYTES = 64 * 1024;
 const LF = 0x0a;
 const CR = 0x0d;
+const SPACE = 0x20;
+const DASH = 0x2d;
 
 /** The last bytes of a file. */
 export async function tailOf(path: string, bytes: number): Promise<Buffer> {
@@ -53,12 +55,21 @@ async function startOfLast(file: FileHandle, lines: number): Promise<number | un
 }
 
 /** Makes spaces of the first bytes, line ends excepted. */
-export async function blankOut(path: string, bytes: number): Promise<void> {
+export function blankOut(path: string, bytes: number): Promise<void> {
+  return change(path, 0, bytes, (byte) => (byte === LF || byte === CR ? byte : SPACE));
+}
+
+/** Makes dashes of a character of one byte. */
+export function overwrite(path: string, char: string, from: number, to: number): Promise<void> {
+  const code = char.charCodeAt(0);
+  return change(path, from, to, (byte) => (byte === code ? DASH : byte));
+}
+
+async function change(path: string, from: number, to: number, instead: (byte: number) => number): Promise<void> {
   const file = await open(path, "r+");
   try {
-    const block = await readAt(file, 0, bytes);
-    for (const [at, byte] of block.entries()) if (byte !== LF && byte !== CR) block[at] = 0x20;
-    await file.write(block, 0, block.length, 0);
+    const block = (await readAt(file, from, to - from)).map(instead);
+    await file.write(block, 0, block.length, from);
   } finally {
     await file.close();
   }

@@ -17,6 +17,8 @@ export interface Header {
   /** Places in the text: where its first row starts, and where what follows it does. */
   readonly start: number;
   readonly end: number;
+  /** The text of its one row if a quote closes in the middle of a field: `values` are then those of DuckDB, and no names. */
+  readonly broken?: string;
 }
 
 /** Undefined: no record in the text. "cut": the text ends inside it (a header longer than what was looked at). */
@@ -33,7 +35,9 @@ export function headerOf(text: string, options: CsvOptions, whole: boolean): Hea
     from = found.next;
     if (rows.length < wanted) continue;
     const comments = first.line - first.skip;
-    return { values: joined(rows), linesBefore: found.line, skip: found.skip, comments, start: first.at, end: from.at };
+    const broken = rows.length === 1 && found.broken ? { broken: found.text } : {};
+    const place = { linesBefore: found.line, skip: found.skip, comments, start: first.at, end: from.at };
+    return { values: joined(rows), ...place, ...broken };
   }
 }
 
@@ -56,6 +60,8 @@ interface Position {
 
 interface FoundRecord extends Position {
   readonly values: string[];
+  readonly broken: boolean;
+  readonly text: string;
   readonly next: Position;
 }
 
@@ -73,7 +79,9 @@ function nextRecord(
       if (record === undefined) return "cut";
       const next = afterLineEnd(text, record.end);
       const lines = linesIn(text.slice(at, record.end)) + 1;
-      return { at, line, skip, values: record.values, next: { at: next, line: line + lines, skip: skip + 1 } };
+      const { values, broken } = record;
+      const written = text.slice(at, record.end);
+      return { at, line, skip, values, broken, text: written, next: { at: next, line: line + lines, skip: skip + 1 } };
     }
     line++;
     if (!isComment(text, at, options)) skip++;
@@ -112,12 +120,13 @@ function parseRecord(
   from: number,
   options: CsvOptions,
   whole: boolean,
-): { readonly values: string[]; readonly end: number } | undefined {
+): { readonly values: string[]; readonly end: number; readonly broken: boolean } | undefined {
   const { delimiter, quote } = options;
   const values: string[] = [];
   let value = "";
   let quoted = false;
   let closed = false;
+  let broken = false;
   let at = from;
   for (; at < text.length; at++) {
     const char = text[at] as string;
@@ -137,10 +146,13 @@ function parseRecord(
       closed = false;
       at += delimiter.length - 1;
     } else if (char === "\n" || char === "\r") break;
-    else if (!closed || char !== " ") value += char;
+    else if (!closed || char !== " ") {
+      value += char;
+      broken ||= closed;
+    }
   }
   if (at >= text.length && (!whole || quoted)) return undefined;
-  return { values: [...values, value], end: at };
+  return { values: [...values, value], end: at, broken };
 }
 
 /**

@@ -2,10 +2,12 @@
 
 import { isUtf8 } from "node:buffer";
 import type { SourceFailure } from "../../core/ports.ts";
+import { readBroken } from "./csv-broken.ts";
 import { recogniseDialect } from "./csv-dialect.ts";
-import { blankOut, cutLines, tailOf } from "./csv-edges.ts";
+import { blankOut, cutLines, overwrite, tailOf } from "./csv-edges.ts";
 import { markExcess } from "./csv-excess.ts";
 import { type CsvOptions, type Header, headerOf } from "./csv-header.ts";
+import { textOf } from "./csv-records.ts";
 import { failure, type SpooledSource } from "./format.ts";
 
 /** Notes after the rows are looked for here. */
@@ -19,23 +21,29 @@ export interface Looked {
   readonly marks: readonly number[];
 }
 
-/** `head`: the first bytes. Undefined: there are no rows. */
+/** `head`: the first bytes. `rescue`: a broken header is read like a broken row. Undefined: there are no rows. */
 export async function lookAt(
   source: SpooledSource,
   head: Buffer,
   given: CsvOptions,
+  rescue: boolean,
 ): Promise<Looked | SourceFailure | undefined> {
   const text = head.toString("utf8");
   if (text.includes("\0")) return failure(source, "NOT_TEXT", "holds NUL bytes; set the format or encoding it has");
   const whole = source.sizeBytes <= head.length;
   const options = await dialectOf(source, text, whole, given);
   if (options === undefined || "reason" in options) return options;
-  const header = headerOf(text, options, whole);
-  if (header === undefined) return undefined;
-  if (header === "cut") {
+  const found = headerOf(text, options, whole);
+  if (found === undefined) return undefined;
+  if (found === "cut") {
     const message = "the first record does not end within 64 KiB; check quote and delimiter";
     return failure(source, "MALFORMED_HEADER", message, { line: 1 });
   }
+  const header =
+    options.header && found.broken !== undefined
+      ? await mendHeader(source, text, options, found, { rescue, whole })
+      : found;
+  if ("reason" in header) return header;
   const refused = refuseHeader(source, head, header) ?? (await cutFooter(source, text, options, header));
   if (refused !== undefined) return refused;
   const plain = await blankQuotes(source, text, options, header);
@@ -58,6 +66,27 @@ async function dialectOf(
   if (told.dialect !== undefined) return { ...given, ...told.dialect };
   const place = told.line === undefined ? {} : { line: told.line };
   return failure(source, "DIALECT_UNKNOWN", `the dialect cannot be told: ${told.unknown}`, place);
+}
+
+/** Names of a header with a broken quote, divided into as many as the first row has fields. Its quotes then mean nothing to DuckDB either. */
+async function mendHeader(
+  source: SpooledSource,
+  text: string,
+  options: CsvOptions,
+  header: Header,
+  how: { readonly rescue: boolean; readonly whole: boolean },
+): Promise<Header | SourceFailure> {
+  const line = header.linesBefore + 1;
+  const firstRow = headerOf(text.slice(header.end), { ...options, header: false, skipLines: 0 }, how.whole);
+  const width = firstRow === undefined || firstRow === "cut" ? 0 : firstRow.values.length;
+  const names = how.rescue ? readBroken(header.broken ?? "", options, width) : undefined;
+  if (names === undefined) {
+    const message = `a quoted name of the header does not end properly (line ${line}); double quotes inside quoted names`;
+    return failure(source, "MALFORMED_HEADER", message, { line });
+  }
+  const [before, upTo] = [header.start, header.end].map((place) => Buffer.byteLength(text.slice(0, place)));
+  await overwrite(source.path, options.quote, before as number, upTo as number);
+  return { ...header, values: names.map((name) => textOf(name, options)) };
 }
 
 /** DuckDB does not look at the bytes of a header, and a name would have a replacement character. */

@@ -254,7 +254,7 @@ export function fieldsOf(
 }
 
 /** What a field says. */
-export function textOf(field: string, dialect: Dialect): string {
+export function textOf(field: string, dialect: Pick<Dialect, "delimiter" | "quote" | "escape">): string {
   const { quote, delimiter } = dialect;
   const quoted = field.startsWith(` ${quote}`) && !delimiter.startsWith(" ") ? field.slice(1) : field;
   if (quote === "" || !quoted.startsWith(quote)) return field;

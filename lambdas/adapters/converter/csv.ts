@@ -80,7 +80,8 @@ export class CsvReader implements FormatReader {
   }
 
   async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
-    const seen = await lookAt(source, head, this.#options);
+    const rescue = this.#context.job.badRows.onBadRow === "rescue";
+    const seen = await lookAt(source, head, this.#options, rescue);
     if (seen === undefined || "reason" in seen) return seen;
     const { header, options, marks } = seen;
     if (marks.length > 0) this.#marks.set(source, marks);

@@ -270,6 +270,29 @@ describe("quotes", () => {
   });
 });
 
+describe("a header with a quote that does not end properly", () => {
+  const file = '"id,"note, long"\n1,"a, b"\n2,c\n';
+
+  test("fails its file, unless bad rows are rescued: then it is read as one of them", async () => {
+    const { failures } = await load(job("csv", "quarantine"), { a: file });
+    expect(failures).toMatchObject([{ reason: "MALFORMED_HEADER", line: 1 }]);
+    const { rows, result } = await convertAll(work, job("csv", "rescue"), { a: file });
+    expect(rows).toEqual([
+      { '"id': 1n, "note, long": "a, b" },
+      { '"id': 2n, "note, long": "c" },
+    ]);
+    expect(result.loaded).toMatchObject([{ records: 2, rescued: 0 }]);
+    const mended = await convertAll(
+      work,
+      job("csv", "rescue"),
+      { a: `${file}3,d,e\n` },
+      { treat: () => RESCUE, adds: ADDS },
+    );
+    expect(mended.rows).toHaveLength(3);
+    expect(mended.result.loaded).toMatchObject([{ records: 3, rescued: 1 }]);
+  });
+});
+
 describe("empty fields behind the last", () => {
   const file = "id,note\n1,a,,\n2,b\n3\n,,,\n4,c\n5,d\n";
   const bad = [
@@ -304,6 +327,30 @@ describe("empty fields behind the last", () => {
     const values = rows.map((row) => JSON.parse(String(row[RESCUED_DATA] ?? "{}")).values);
     const extra = { _extra: ["", ""] };
     expect(values).toEqual([extra, undefined, undefined, extra, undefined, undefined]);
+  });
+});
+
+describe("a large file with empty fields behind the last here and there", () => {
+  test("is kept as it is written, wherever it is cut into pieces", async () => {
+    const isBad = (id: number) => id % 9_973 === 7;
+    const lines = Array.from(
+      { length: 100_000 },
+      (_, id) => `${id},"text, that is long enough ${id}"${isBad(id) ? ",," : ""}`,
+    );
+    const { rows, bad, failures } = await load(job("csv", "quarantine"), { a: `id,note\n${lines.join("\n")}` });
+    expect(failures).toEqual([]);
+    expect(bad.map(({ line, text }) => [line, text])).toEqual(
+      lines.flatMap((line, id) => (isBad(id) ? [[id + 2, line]] : [])),
+    );
+    expect(bad.length).toBeGreaterThan(5);
+    expect(rows).toHaveLength(lines.length - bad.length);
+    expect(rows.at(-1)).toEqual({ id: 99_999n, note: "text, that is long enough 99999" });
+    let before = 8;
+    for (const [id, line] of lines.entries()) {
+      const kept = bad.find((row) => row.line === id + 2);
+      if (kept !== undefined) expect(kept.byte).toBe(before);
+      before += line.length + 1;
+    }
   });
 });
 
@@ -369,7 +416,7 @@ describe("random files with random damage", () => {
     { weight: 1, arbitrary: fc.string({ maxLength: 6 }) },
   );
   const quoted = (text: string) => (/[",\r\n]|^ | $/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const damage = fc.constantFrom("7,x,y", "7", '7,"x"y', "a,b,c,d,e", ",,x,");
+  const damage = fc.constantFrom("7,x,y", "7", '7,"x"y', '"7,"x, y"', '7, "x, "y""', "a,b,c,d,e", ",,x,", ",,");
 
   test("CSV: every row is in the table or in the quarantine, and good rows are what they were", async () => {
     const row = fc.record({ note: field, bad: fc.option(damage, { nil: undefined, freq: 5 }) });

@@ -161,6 +161,20 @@ describe("a header", () => {
     expect(unknown(`id,name\nid,name\n${rows}`)).toMatch(/line 2 is the header again/);
   });
 
+  test("has several rows where all of them are text over columns of numbers and dates, and no row of values is one", () => {
+    const rows = Array.from({ length: 20 }, (_, id) => `${id},${id / 2},2024-01-0${1 + (id % 9)},x\n`).join("");
+    const header = "id,weight,born,name\n";
+    expect(dialect(`${header}${rows}`)).toEqual(RFC_4180);
+    expect(dialect(`${header}(-),(kg),(UTC),text\n${rows}`)).toEqual({ ...RFC_4180, headerRows: 2 });
+    expect(dialect(`${header}${header}${header}${rows}`)).toEqual({ ...RFC_4180, headerRows: 3 });
+    expect(dialect(`${header}(none),,2024-01-01,x\n${rows}`)).toEqual(RFC_4180);
+    expect(dialect(`${header}n/a,n/a,n/a,x\n${rows}`)).toEqual(RFC_4180);
+    expect(dialect(`${header}(-),(kg),(UTC),text\n1,2,2024-01-01,x\n`)?.headerRows).toBeUndefined();
+    expect(
+      recognise(`${header}(-),(kg),(UTC),text\n${rows}`, { header: true, recognise: ["delimiter"] })?.dialect,
+    ).toEqual(RFC_4180);
+  });
+
   test("with another number of fields than the rows is damaged, and not a note", () => {
     expect(unknown("idname,born,city\n1,Ada,1815-12-10,London\n2,Alan,1912-06-23,London\n")).toMatch(
       /line 1 has 3 fields, most rows have 4/,
