@@ -29,6 +29,7 @@ import type {
 } from "./ports.ts";
 import { type HeadRecord, headItem, headKey, readHead } from "./records.ts";
 import {
+  addToTable,
   changeText,
   type Difference,
   differenceText,
@@ -103,8 +104,11 @@ export async function prepareTable(job: TableJob, rescued = false): Promise<Load
       continue;
     }
     if (await sortOut(job, table, inspection.fields)) continue;
-    const seen = ingestion.schema.policy === "evolve" ? [...inspection.fields, ...own] : own;
-    const updates = [...schemaUpdates(table, seen), ...specUpdates(table, ingestion)];
+    const shape = shapeOfTable(table.metadata);
+    // Where the schema is fixed, what the files lack changes nothing either.
+    const evolves = ingestion.schema.policy === "evolve";
+    const grown = evolves ? growTable(shape, [...inspection.fields, ...own]) : addToTable(shape, own);
+    const updates = [...schemaUpdates(table, grown), ...specUpdates(table, ingestion)];
     if (updates.length === 0) return table;
     const outcome = await ports.catalog.commit(table, {
       requirements: schemaRequirements(table),
@@ -112,7 +116,7 @@ export async function prepareTable(job: TableJob, rescued = false): Promise<Load
       folder: SCHEMA_FOLDER,
     });
     if (outcome.kind === "conflict") continue;
-    await noteGrowth(job, table, outcome.table, seen);
+    await noteGrowth(job, outcome.table, grown);
     return outcome.table;
   }
   throw new MoraineError("Unavailable", "table keeps changing while its schema is prepared", {
@@ -214,11 +218,9 @@ function changedFailure(index: number, differences: readonly Difference[]): Sour
 
 async function noteGrowth(
   { ports, ingestion }: TableJob,
-  before: LoadedTable,
   after: LoadedTable,
-  seen: readonly DraftField[],
+  { changes }: SchemaEvolution,
 ): Promise<void> {
-  const { changes } = growTable(shapeOfTable(before.metadata), seen);
   const texts = changes.filter(({ kind }) => kind !== "absent").map(changeText);
   if (texts.length === 0) return;
   const schemaId = after.metadata["current-schema-id"];
@@ -328,8 +330,7 @@ async function createTable(
   await ports.catalog.create(ingestion.target, metadata);
 }
 
-function schemaUpdates({ metadata }: LoadedTable, seen: readonly DraftField[]): TableUpdate[] {
-  const evolved = growTable(shapeOfTable(metadata), seen);
+function schemaUpdates({ metadata }: LoadedTable, evolved: SchemaEvolution): TableUpdate[] {
   if (!evolved.changed) return [];
   const id = Math.max(...metadata.schemas.map((schema) => schema["schema-id"])) + 1;
   return [

@@ -7,7 +7,8 @@
 //
 // A conflict of declared types is a suspicion: under `evolve` the values decide (text `5` fits a long), see misfits.ts.
 // A column that a file lacks is null in its rows and no difference, whatever the format, so that the order of files does not matter
-// (decision 0012); only `hold` and `fail`, where any change counts, see it, in formats that name their columns.
+// (decision 0012); only `hold` and `fail`, where any change counts, see it, in formats that name their columns. A required column that a
+// file lacks would have to change, so these two see it in every format.
 
 import type { FormatOptions, SchemaPolicy } from "../config.ts";
 import { currentSchema, partitionNames } from "../iceberg/metadata.ts";
@@ -56,8 +57,14 @@ export function shapeOfTable(metadata: TableMetadata): TableShape {
   };
 }
 
+/** `seen`: all columns that files were seen to hold. */
 export function growTable(table: TableShape, seen: readonly DraftField[]): SchemaEvolution {
   return evolveSchema(table.schema, table.lastColumnId, seen, table.partitionNames);
+}
+
+/** The table with these columns too: the others stay as they are, also those that are required. */
+export function addToTable(table: TableShape, fields: readonly DraftField[]): SchemaEvolution {
+  return evolveSchema(table.schema, table.lastColumnId, fields, table.partitionNames, true);
 }
 
 /** `file`: all columns the file was seen to hold. */
@@ -91,7 +98,7 @@ function differencesOf(evolution: SchemaEvolution, schema: Schema, named: boolea
   const types = new Map(schema.fields.map(({ name, type }) => [name, type]));
   const isOwn = (path: string) => path.startsWith("_file_") || path === "_ingested_at" || path === RESCUED_DATA;
   const changes = evolution.changes
-    .filter(({ kind, path }) => !isOwn(path) && (named || (kind !== "absent" && kind !== "relaxed")))
+    .filter(({ kind, path }) => !isOwn(path) && (named || kind !== "absent"))
     .map(({ kind, path, type }): Difference => {
       if (kind === "added") return { kind, path, fileType: type as DraftType };
       if (kind === "absent" || kind === "relaxed") return { kind, path, tableType: typeText(type) };

@@ -1,0 +1,97 @@
+// Decisions and policies where they meet what others did to the table, names that look like paths, and differences as long as a book.
+
+import { describe, expect, test } from "vitest";
+import type { Ingestion } from "../../../lambdas/core/config.ts";
+import { currentSchema, newTableMetadata } from "../../../lambdas/core/iceberg/metadata.ts";
+import { parsePartitionBy } from "../../../lambdas/core/iceberg/partition.ts";
+import type { NestedField } from "../../../lambdas/core/iceberg/types.ts";
+import type { Fingerprint, IngestionId } from "../../../lambdas/core/ids.ts";
+import { carryOut, decide } from "../../../lambdas/core/schema/carry-out.ts";
+import { SCHEMA_DEFAULTS } from "../../../lambdas/core/schema/defaults.ts";
+import { changesOf } from "../../../lambdas/core/schema/history.ts";
+import type { SchemaChange, Verdict } from "../../../lambdas/core/schema/records.ts";
+import { Harness, ingestionOf, nameOf } from "../core/harness.ts";
+
+const ORDERS = "orders" as IngestionId;
+
+function harnessOf(schema: Partial<Ingestion["schema"]> = {}, more: Partial<Ingestion> = {}): Harness {
+  return new Harness({ ingestions: [ingestionOf("orders", { schema: { ...SCHEMA_DEFAULTS, ...schema }, ...more })] });
+}
+
+/** A table that somebody else made. */
+async function adopt(harness: Harness, fields: readonly NestedField[], partitionBy: readonly string[] = []) {
+  const schema = { type: "struct", "schema-id": 0, fields } as const;
+  const metadata = newTableMetadata({
+    uuid: "0c5c7b0a-0000-7000-8000-000000000000",
+    location: "s3://warehouse/tables/db/orders",
+    fields,
+    lastColumnId: fields.length,
+    specFields: parsePartitionBy(partitionBy, schema),
+    properties: {},
+    nowMs: 0,
+  });
+  await harness.ports().catalog.create(nameOf("orders"), metadata);
+}
+
+async function land(harness: Harness, key: string, ...lines: string[]) {
+  const { outcomes, errors } = await harness.load([await harness.put(key, ...lines)]);
+  expect(errors).toEqual([]);
+  await harness.commit();
+  return outcomes;
+}
+
+async function openChange(harness: Harness, ingestion = ORDERS): Promise<SchemaChange> {
+  const open = (await changesOf(harness.ledger, ingestion)).filter(({ status }) => status === "OPEN");
+  expect(open).toHaveLength(1);
+  return open[0] as SchemaChange;
+}
+
+async function settle(harness: Harness, verdict: Verdict, fingerprint: Fingerprint, ingestion = ORDERS) {
+  const ports = harness.ports();
+  const target = nameOf("orders");
+  const change = await decide(ports, { ingestion, target, fingerprint }, { verdict, by: "me" });
+  return carryOut(ports, harness.settings, target, change);
+}
+
+async function loadReleased(harness: Harness) {
+  const events = harness.queues.intake.splice(0).flatMap((body) => JSON.parse(body).events);
+  const { outcomes, errors } = await harness.load(events);
+  expect(errors).toEqual([]);
+  await harness.commit();
+  return outcomes;
+}
+
+async function fieldsOf(harness: Harness): Promise<string[]> {
+  const table = await harness.table();
+  const fields = table === undefined ? [] : currentSchema(table.metadata).fields;
+  return fields
+    .filter(({ name }) => !/^_(file_(path|modified_at)|ingested_at)$/.test(name))
+    .map(({ name, type, required }) => `${name} ${type}${required ? "!" : ""}`);
+}
+
+const column = (id: number, name: string, type: NestedField["type"], required = false): NestedField => ({
+  id,
+  name,
+  type,
+  required,
+});
+
+describe("a required column of a table that somebody else made", () => {
+  test.each(["rescue", "hold", "fail"] as const)("stays required under %s: the schema is fixed", async (policy) => {
+    const harness = harnessOf({ policy });
+    await adopt(harness, [column(1, "c", "string", true), column(2, "d", "string")]);
+    await land(harness, "orders/1", "a@c");
+    expect(await fieldsOf(harness)).toContain("c string!");
+  });
+
+  test.each<Verdict>(["accept", "merge"])(
+    "stays required when another column is decided about: %s",
+    async (verdict) => {
+      const harness = harnessOf();
+      await adopt(harness, [column(1, "c", "string"), column(2, "d", "string", true)]);
+      await land(harness, "orders/1", "x@d", "a@c:long");
+      await settle(harness, verdict, (await openChange(harness)).fingerprint);
+      expect(await fieldsOf(harness)).toContain("d string!");
+    },
+  );
+});
