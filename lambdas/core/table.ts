@@ -38,6 +38,7 @@ import {
   isPartitionConflict,
   namesItsColumns,
   shapeOfTable,
+  type TableShape,
 } from "./schema/diff.ts";
 import { changesOf, noteVersion } from "./schema/history.ts";
 import { settledBy } from "./schema/misfits.ts";
@@ -166,7 +167,7 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
   const { ports, ingestion, conversion, fates } = job;
   const { policy } = ingestion.schema;
   const shape = shapeOfTable(table.metadata);
-  if (!differs(growTable(shape, seen), ingestion)) return false;
+  if (!mayDiffer(shape, growTable(shape, seen), ingestion)) return false;
   const settled = policy === "hold" ? settledBy(await changesOf(ports.ledger, ingestion.id)) : () => false;
   let out = false;
   for (const { index, fields } of await conversion.inspectEach(shape.schema)) {
@@ -194,10 +195,17 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
 
 const RESCUE: Treatment = { rescue: true, routes: [] };
 
-/** Whether some file may have a difference that its policy does not let pass. */
-function differs({ changed, changes, conflicts }: SchemaEvolution, { format, schema }: Ingestion): boolean {
+/** Whether some file may have a difference that its policy does not let pass. What all of them hold is not what each does. */
+function mayDiffer(
+  { schema: { fields } }: TableShape,
+  { changed, conflicts }: SchemaEvolution,
+  { format, schema }: Ingestion,
+): boolean {
   if (conflicts.some(isPartitionConflict)) return true;
-  return schema.policy !== "evolve" && (changed || (namesItsColumns(format.type) && changes.length > 0));
+  if (schema.policy === "evolve") return false;
+  const lacking =
+    schema.policy !== "rescue" && (namesItsColumns(format.type) || fields.some(({ required }) => required));
+  return changed || lacking;
 }
 
 /** Types that differ break nothing as long as every value fits: the conversion tells. */

@@ -95,3 +95,14 @@ describe("a required column of a table that somebody else made", () => {
     },
   );
 });
+
+test.each(["hold", "fail"] as const)(
+  "a file that lacks a column is no less different in company under %s",
+  async (policy) => {
+    const harness = harnessOf({ policy }, { format: { type: "parquet" }, lineage: false, onOverwrite: "append" });
+    await land(harness, "orders/1", "a@c", "b@d");
+    const events = [await harness.put("orders/2", "e@c", "f@d"), await harness.put("orders/3", "g@c")];
+    const { outcomes } = await harness.load(events);
+    expect(outcomes).toMatchObject({ loaded: 1, ...(policy === "hold" ? { held: 1 } : { failed: 1 }) });
+  },
+);
