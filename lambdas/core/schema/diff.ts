@@ -14,6 +14,7 @@ import type { FormatOptions, SchemaPolicy } from "../config.ts";
 import { currentSchema, partitionNames } from "../iceberg/metadata.ts";
 import {
   evolveSchema,
+  lineageFields,
   PARTITION_FIELD,
   RESCUED_DATA,
   type SchemaChange,
@@ -94,11 +95,13 @@ function isBreaking({ kind }: Difference, policy: SchemaPolicy): boolean {
   }
 }
 
+/** Columns that files do not have and tables do. A file's own column of such a name comes under another (`_file_path_1`). */
+const OWN: ReadonlySet<string> = new Set([...lineageFields.map(({ name }) => name), RESCUED_DATA]);
+
 function differencesOf(evolution: SchemaEvolution, schema: Schema, named: boolean): Difference[] {
   const types = new Map(schema.fields.map(({ name, type }) => [name, type]));
-  const isOwn = (path: string) => path.startsWith("_file_") || path === "_ingested_at" || path === RESCUED_DATA;
   const changes = evolution.changes
-    .filter(({ kind, path }) => !isOwn(path) && (named || kind !== "absent"))
+    .filter(({ kind, path }) => !OWN.has(path) && (named || kind !== "absent"))
     .map(({ kind, path, type }): Difference => {
       if (kind === "added") return { kind, path, fileType: type as DraftType };
       if (kind === "absent" || kind === "relaxed") return { kind, path, tableType: typeText(type) };
