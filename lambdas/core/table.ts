@@ -172,7 +172,7 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
   let out = false;
   for (const { index, fields } of await conversion.inspectEach(shape.schema)) {
     if (policy === "rescue") {
-      if (growTable(shape, fields).changes.some(({ kind }) => kind === "added")) conversion.treat(index, RESCUE);
+      if (bringsColumns(growTable(shape, fields))) conversion.treat(index, RESCUE);
       continue;
     }
     const { breaking } = diffSchema(shape, fields, ingestion.format.type, policy);
@@ -191,6 +191,11 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
     else await fates.fail([changedFailure(index, differences)]);
   }
   return out;
+}
+
+/** Also one that the table could not have. */
+function bringsColumns({ changes, conflicts }: SchemaEvolution): boolean {
+  return changes.some(({ kind }) => kind === "added") || conflicts.some(isPartitionConflict);
 }
 
 const RESCUE: Treatment = { rescue: true, routes: [] };

@@ -30,7 +30,8 @@ async function adopt(harness: Harness, fields: readonly NestedField[], partition
     properties: {},
     nowMs: 0,
   });
-  await harness.ports().catalog.create(nameOf("orders"), metadata);
+  // A spec of former days: the simulated converter partitions nothing, and the names of its fields count all the same.
+  await harness.ports().catalog.create(nameOf("orders"), { ...metadata, "default-spec-id": 0 });
 }
 
 async function land(harness: Harness, key: string, ...lines: string[]) {
@@ -113,3 +114,9 @@ test.each(["hold", "fail"] as const)(
     expect(outcomes).toMatchObject(policy === "hold" ? { held: 1 } : { failed: 1 });
   },
 );
+
+test("a new column with the name of a partition field is rescued under rescue", async () => {
+  const harness = harnessOf({ policy: "rescue" });
+  await adopt(harness, [column(1, "c", "string"), column(2, "at", "timestamptz")], ["day(at)"]);
+  expect(await land(harness, "orders/1", "a@at_day")).toMatchObject({ loaded: 1 });
+});
