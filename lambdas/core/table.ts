@@ -185,12 +185,16 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
       await fates.fail([partitionFailure(index, refused)]);
       continue;
     }
-    const names = new Set(differences.map(({ path }) => path.split(".")[0]?.toLowerCase()));
-    const concerned = fields.filter(({ name }) => names.has(name.toLowerCase()));
+    const concerned = fields.filter(({ name }) => differences.some(({ path }) => isWithin(path, name)));
     if (policy === "hold") await fates.hold({ index, differences, fields: concerned });
     else await fates.fail([changedFailure(index, differences)]);
   }
   return out;
+}
+
+/** Whether the path is the column's or lies inside it. A name may have dots itself. */
+function isWithin(path: string, column: string): boolean {
+  return `${path}.`.toLowerCase().startsWith(`${column}.`.toLowerCase());
 }
 
 /** Also one that the table could not have. */

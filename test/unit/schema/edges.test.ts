@@ -97,13 +97,16 @@ describe("a required column of a table that somebody else made", () => {
   );
 });
 
-test.each(["hold", "fail"] as const)("a file that lacks a column is no less different in company under %s", async (policy) => {
-  const harness = harnessOf({ policy }, { format: { type: "parquet" }, lineage: false, onOverwrite: "append" });
-  await land(harness, "orders/1", "a@c", "b@d");
-  const events = [await harness.put("orders/2", "e@c", "f@d"), await harness.put("orders/3", "g@c")];
-  const { outcomes } = await harness.load(events);
-  expect(outcomes).toMatchObject({ loaded: 1, ...(policy === "hold" ? { held: 1 } : { failed: 1 }) });
-});
+test.each(["hold", "fail"] as const)(
+  "a file that lacks a column is no less different in company under %s",
+  async (policy) => {
+    const harness = harnessOf({ policy }, { format: { type: "parquet" }, lineage: false, onOverwrite: "append" });
+    await land(harness, "orders/1", "a@c", "b@d");
+    const events = [await harness.put("orders/2", "e@c", "f@d"), await harness.put("orders/3", "g@c")];
+    const { outcomes } = await harness.load(events);
+    expect(outcomes).toMatchObject({ loaded: 1, ...(policy === "hold" ? { held: 1 } : { failed: 1 }) });
+  },
+);
 
 test.each(["hold", "fail"] as const)(
   "a new column called almost as lineage is a difference like others under %s",
@@ -119,4 +122,13 @@ test("a new column with the name of a partition field is rescued under rescue", 
   const harness = harnessOf({ policy: "rescue" });
   await adopt(harness, [column(1, "c", "string"), column(2, "at", "timestamptz")], ["day(at)"]);
   expect(await land(harness, "orders/1", "a@at_day")).toMatchObject({ loaded: 1 });
+});
+
+test("a column with a dot in its name that waits under hold is added when accepted", async () => {
+  const harness = harnessOf({ policy: "hold" });
+  await land(harness, "orders/1", "a@c");
+  await land(harness, "orders/2", "b@unit.price");
+  await settle(harness, "accept", (await openChange(harness)).fingerprint);
+  expect(await fieldsOf(harness)).toEqual(["c string", "unit.price string"]);
+  expect(await loadReleased(harness)).toMatchObject({ loaded: 1 });
 });
