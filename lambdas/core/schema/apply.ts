@@ -6,7 +6,7 @@
 //            (`price_string`)
 
 import { MoraineError } from "../errors.ts";
-import { assignFieldIds, type Column, columnsOf, findColumn, RESCUED_DATA } from "../iceberg/schema.ts";
+import { assignFieldIds, type Column, columnsOf, findColumn, RESCUED_DATA, typeText } from "../iceberg/schema.ts";
 import type { NestedField, Schema, TableMetadata, Type } from "../iceberg/types.ts";
 import { addToTable, shapeOfTable, type TableShape } from "./diff.ts";
 import type { ChangeStatus, HeldDifference, SchemaChange } from "./records.ts";
@@ -44,6 +44,8 @@ function accept(table: TableShape, difference: HeldDifference, metadata: TableMe
   if (column === undefined || difference.fileType === undefined) return table;
   // Another column stands there by now: the decision was applied before.
   if (column.field.id !== difference.fieldId) return table;
+  // Somebody made it so, by hand or for another ingestion that loads the table: the files fit.
+  if (typeText(column.field.type) === typeText(difference.fileType)) return table;
   refuseBound(column, metadata);
   const added = assignFieldIds([{ name: column.field.name, type: difference.fileType }], table.lastColumnId);
   const schema = replaced(table.schema, column.field.id, (field, siblings) => [

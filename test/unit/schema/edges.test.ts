@@ -132,3 +132,19 @@ test("a column with a dot in its name that waits under hold is added when accept
   expect(await fieldsOf(harness)).toEqual(["c string", "unit.price string"]);
   expect(await loadReleased(harness)).toMatchObject({ loaded: 1 });
 });
+
+test("accepting twice what two ingestions of one table ask makes one new column", async () => {
+  const { target } = ingestionOf("orders");
+  const ingestions = ["orders", "more"].map((id) => ingestionOf(id, { target }));
+  const harness = new Harness({ ingestions });
+  await land(harness, "orders/1", "a@c");
+  await land(harness, "orders/2", "b@c:long");
+  await land(harness, "more/1", "d@c:long");
+  const more = "more" as IngestionId;
+  const second = await openChange(harness, more);
+  await settle(harness, "accept", (await openChange(harness)).fingerprint);
+  await settle(harness, "accept", second.fingerprint, more);
+  expect(await fieldsOf(harness)).toEqual(["c_v1 string", "c long"]);
+  expect(await loadReleased(harness)).toMatchObject({ loaded: 2 });
+  expect(await harness.rows()).toEqual(["a@c", "b@c:long", "d@c:long"]);
+});
