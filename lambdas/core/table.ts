@@ -32,7 +32,7 @@ import {
   addToTable,
   changeText,
   type Difference,
-  differenceText,
+  differencesText,
   diffSchema,
   growTable,
   isPartitionConflict,
@@ -228,7 +228,7 @@ function partitionFailure(index: number, { path }: Difference): SourceFailure {
 }
 
 function changedFailure(index: number, differences: readonly Difference[]): SourceFailure {
-  const message = `the file differs from the table, and schema.policy is fail (${differences.map(differenceText).join("; ")}); correct the file or choose another policy`;
+  const message = `the file differs from the table, and schema.policy is fail (${differencesText(differences)}); correct the file or choose another policy`;
   const [first] = differences;
   return { index, reason: "SCHEMA_CHANGED", message, ...(first === undefined ? {} : { column: first.path }) };
 }

@@ -18,7 +18,7 @@ import { type FileRecord, fileItem, fileKey, readFile } from "../records.ts";
 import type { Settings } from "../settings.ts";
 import { SCHEMA_FOLDER } from "../table.ts";
 import { applyDecision, bindDifferences } from "./apply.ts";
-import { differenceText } from "./diff.ts";
+import { differencesText, differenceText } from "./diff.ts";
 import { noteVersion } from "./history.ts";
 import type { SchemaPorts } from "./hold.ts";
 import {
@@ -203,7 +203,7 @@ function decidedFile({ clock }: DecisionPorts, change: SchemaChange, file: FileR
 export function rejectedText({ fingerprint, differences, decisions }: SchemaChange): string {
   const last = decisions.at(-1);
   const because = last?.why === undefined ? "" : `: ${last.why}`;
-  return `schema change ${fingerprint} was rejected by ${last?.by ?? "somebody"}${because} (${differences.map(differenceText).join("; ")})`;
+  return `schema change ${fingerprint} was rejected by ${last?.by ?? "somebody"}${because} (${differencesText(differences)})`;
 }
 
 async function forget<T>(ledger: Ledger, item: LedgerItem, outcome: T): Promise<T> {

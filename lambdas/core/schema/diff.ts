@@ -128,11 +128,28 @@ export function isPartitionConflict({ tableType }: { readonly tableType?: string
 
 /** What a loader did by itself, for people. */
 export function changeText({ kind, path, type }: SchemaChange): string {
-  return kind === "added" ? `${path} ${typeText(type)} added` : `${path} ${kind}, now ${typeText(type)}`;
+  return cut(kind === "added" ? `${path} ${typeText(type)} added` : `${path} ${kind}, now ${typeText(type)}`, TEXT_MAX);
+}
+
+/** Names and types of structures may be as long as a book: texts are cut, so that they fit ledger items, messages and terminals. */
+const TEXT_MAX = 300;
+const TEXTS_MAX = 1000;
+
+function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+}
+
+/** For people, in one line. */
+export function differencesText(differences: readonly Difference[]): string {
+  return cut(differences.map(differenceText).join("; "), TEXTS_MAX);
 }
 
 /** For people: `price: long, the file has string`. */
-export function differenceText({ kind, path, tableType, fileType }: Difference): string {
+export function differenceText(difference: Difference): string {
+  return cut(wholeText(difference), TEXT_MAX);
+}
+
+function wholeText({ kind, path, tableType, fileType }: Difference): string {
   const file = fileType === undefined ? "nothing" : typeText(fileType);
   switch (kind) {
     case "added":

@@ -60,16 +60,21 @@ async function alert(ports: TendContext["ports"], change: SchemaChange): Promise
   return 1;
 }
 
+/** Differences in one mail; what to do about them stands below. */
+const SHOWN_MAX = 20;
+
 /** Subject and text of one mail. */
 export function alertOf(change: SchemaChange, held: HeldCount): { readonly subject: string; readonly text: string } {
   const { ingestion, table, fingerprint, differences, firstFile } = change;
+  const more = differences.length > SHOWN_MAX ? [`  and ${differences.length - SHOWN_MAX} more`] : [];
   const count = `${held.files}${held.capped ? "+" : ""} ${held.files === 1 ? "file" : "files"}, ${held.rows}${held.capped ? "+" : ""} rows`;
   return {
     subject: `Moraine: ${ingestion} holds files back: schema change ${fingerprint}`,
     text: [
       `Files of ingestion ${ingestion} differ from table ${table} in a way that needs a decision. They wait; everything else is loaded.`,
       "",
-      ...differences.map((difference) => `  ${heldText(difference)}`),
+      ...differences.slice(0, SHOWN_MAX).map((difference) => `  ${heldText(difference)}`),
+      ...more,
       "",
       `Held so far: ${count}. First file: ${firstFile}`,
       "",
