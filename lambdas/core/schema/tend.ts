@@ -27,21 +27,25 @@ export interface TendReport {
 /** Counting goes no further: the alert says "more than". */
 const COUNTED_MAX = 10_000;
 
-/** One ingestion's failure is not another's. */
+/** One change's failure is not another's. */
 export async function tendSchemas(context: TendContext, ingestions: readonly Ingestion[]): Promise<TendReport> {
   const { ports, settings, deadlineMs } = context;
   let alerted = 0;
   let released = 0;
   const errors: unknown[] = [];
   for (const { id, target } of ingestions) {
-    try {
-      for (const change of await changesOf(ports.ledger, id)) {
-        if (ports.clock.now() >= deadlineMs) return { alerted, released, errors };
-        if (change.status !== "OPEN") released += (await carryOut(ports, settings, target, change)).released;
-        else if (change.alertedAtMs === undefined) alerted += await alert(ports, change);
-      }
-    } catch (error) {
+    const changes = await changesOf(ports.ledger, id).catch((error: unknown) => {
       errors.push(error);
+      return [];
+    });
+    for (const change of changes) {
+      if (ports.clock.now() >= deadlineMs) return { alerted, released, errors };
+      try {
+        if (change.status !== "OPEN") released += (await carryOut(ports, settings, target, change, deadlineMs)).released;
+        else if (change.alertedAtMs === undefined) alerted += await alert(ports, change);
+      } catch (error) {
+        errors.push(error);
+      }
     }
   }
   return { alerted, released, errors };
