@@ -21,7 +21,7 @@ import type {
   SourceFailure,
 } from "./ports.ts";
 import type { FileRecord, StagedFile } from "./records.ts";
-import { differenceText } from "./schema/diff.ts";
+import { differencesText } from "./schema/diff.ts";
 import { holdFile } from "./schema/hold.ts";
 import { quarantineFile } from "./schema/quarantine.ts";
 import type { Settings } from "./settings.ts";
@@ -49,9 +49,6 @@ export interface ClaimedTask {
   /** What the record said before the claim, if that was a last word. */
   readonly previous?: FileRecord;
 }
-
-/** The type of a structure may be as long as a book. */
-const DIFFERENCE_TEXT_MAX = 1000;
 
 const HELD = { status: "SKIPPED", reason: "SCHEMA_HELD" } as const;
 const REJECTED = { status: "REJECTED", reason: "SCHEMA_REJECTED" } as const;
@@ -156,7 +153,7 @@ export class BatchWork implements Fates {
       return this.#decide(index, { status: "DISCOVERED", reason: "SCHEMA_RELEASED" });
     }
     const { fingerprint } = outcome;
-    const differences = breaking.differences.map(differenceText).join("; ").slice(0, DIFFERENCE_TEXT_MAX);
+    const differences = differencesText(breaking.differences);
     const [first] = breaking.differences;
     const place = {
       ...(first === undefined ? {} : { column: first.path }),

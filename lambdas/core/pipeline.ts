@@ -172,7 +172,7 @@ async function loadClaimed(
   claimed: readonly ClaimedTask[],
   outcomes: Map<Task, FileOutcome>,
 ): Promise<Loaded | undefined> {
-  const { ports, settings, spans } = context;
+  const { ports, settings, spans, route } = context;
   const conversion = await ports.converter.start({
     format: ingestion.format,
     compression: ingestion.compression,
@@ -189,7 +189,7 @@ async function loadClaimed(
     await spans.time("fetch", () => mapLimit(claimed, settings.parallelism, fetchOne));
     if (work.open.length === 0) return undefined;
     const time: FitJob["time"] = (step, run) => spans.time(step, run);
-    const sampleMore = () => addSamples(ports, ingestion, conversion, claimed);
+    const sampleMore = () => addSamples({ ...ports, route }, ingestion, conversion, claimed);
     const fitted = await fitFiles({ ports, settings, ingestion, conversion, fates: work, time, sampleMore });
     if (fitted === undefined) return await work.settleEmpty();
     const { result } = fitted;

@@ -29,14 +29,16 @@ import type {
 } from "./ports.ts";
 import { type HeadRecord, headItem, headKey, readHead } from "./records.ts";
 import {
+  addToTable,
   changeText,
   type Difference,
-  differenceText,
+  differencesText,
   diffSchema,
   growTable,
   isPartitionConflict,
   namesItsColumns,
   shapeOfTable,
+  type TableShape,
 } from "./schema/diff.ts";
 import { changesOf, noteVersion } from "./schema/history.ts";
 import { settledBy } from "./schema/misfits.ts";
@@ -103,8 +105,11 @@ export async function prepareTable(job: TableJob, rescued = false): Promise<Load
       continue;
     }
     if (await sortOut(job, table, inspection.fields)) continue;
-    const seen = ingestion.schema.policy === "evolve" ? [...inspection.fields, ...own] : own;
-    const updates = [...schemaUpdates(table, seen), ...specUpdates(table, ingestion)];
+    const shape = shapeOfTable(table.metadata);
+    // Where the schema is fixed, what the files lack changes nothing either.
+    const evolves = ingestion.schema.policy === "evolve";
+    const grown = evolves ? growTable(shape, [...inspection.fields, ...own]) : addToTable(shape, own);
+    const updates = [...schemaUpdates(table, grown), ...specUpdates(table, ingestion)];
     if (updates.length === 0) return table;
     const outcome = await ports.catalog.commit(table, {
       requirements: schemaRequirements(table),
@@ -112,7 +117,7 @@ export async function prepareTable(job: TableJob, rescued = false): Promise<Load
       folder: SCHEMA_FOLDER,
     });
     if (outcome.kind === "conflict") continue;
-    await noteGrowth(job, table, outcome.table, seen);
+    await noteGrowth(job, outcome.table, grown);
     return outcome.table;
   }
   throw new MoraineError("Unavailable", "table keeps changing while its schema is prepared", {
@@ -162,12 +167,12 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
   const { ports, ingestion, conversion, fates } = job;
   const { policy } = ingestion.schema;
   const shape = shapeOfTable(table.metadata);
-  if (!differs(growTable(shape, seen), ingestion)) return false;
+  if (!mayDiffer(shape, growTable(shape, seen), ingestion)) return false;
   const settled = policy === "hold" ? settledBy(await changesOf(ports.ledger, ingestion.id)) : () => false;
   let out = false;
   for (const { index, fields, records } of await conversion.inspectEach(shape.schema)) {
     if (policy === "rescue") {
-      if (growTable(shape, fields).changes.some(({ kind }) => kind === "added")) conversion.treat(index, RESCUE);
+      if (bringsColumns(growTable(shape, fields))) conversion.treat(index, RESCUE);
       continue;
     }
     const { breaking } = diffSchema(shape, fields, ingestion.format.type, policy);
@@ -180,8 +185,7 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
       await fates.fail([partitionFailure(index, refused)]);
       continue;
     }
-    const names = new Set(differences.map(({ path }) => path.split(".")[0]?.toLowerCase()));
-    const concerned = fields.filter(({ name }) => names.has(name.toLowerCase()));
+    const concerned = fields.filter(({ name }) => differences.some(({ path }) => isWithin(path, name)));
     const counted = records === undefined ? {} : { records };
     if (policy === "hold") await fates.hold({ index, differences, fields: concerned, ...counted });
     else await fates.fail([changedFailure(index, differences)]);
@@ -189,12 +193,29 @@ async function sortOut(job: TableJob, table: LoadedTable, seen: readonly DraftFi
   return out;
 }
 
+/** Whether the path is the column's or lies inside it. A name may have dots itself. */
+function isWithin(path: string, column: string): boolean {
+  return `${path}.`.toLowerCase().startsWith(`${column}.`.toLowerCase());
+}
+
+/** Also one that the table could not have. */
+function bringsColumns({ changes, conflicts }: SchemaEvolution): boolean {
+  return changes.some(({ kind }) => kind === "added") || conflicts.some(isPartitionConflict);
+}
+
 const RESCUE: Treatment = { rescue: true, routes: [] };
 
-/** Whether some file may have a difference that its policy does not let pass. */
-function differs({ changed, changes, conflicts }: SchemaEvolution, { format, schema }: Ingestion): boolean {
+/** Whether some file may have a difference that its policy does not let pass. What all of them hold is not what each does. */
+function mayDiffer(
+  { schema: { fields } }: TableShape,
+  { changed, conflicts }: SchemaEvolution,
+  { format, schema }: Ingestion,
+): boolean {
   if (conflicts.some(isPartitionConflict)) return true;
-  return schema.policy !== "evolve" && (changed || (namesItsColumns(format.type) && changes.length > 0));
+  if (schema.policy === "evolve") return false;
+  const lacking =
+    schema.policy !== "rescue" && (namesItsColumns(format.type) || fields.some(({ required }) => required));
+  return changed || lacking;
 }
 
 /** Types that differ break nothing as long as every value fits: the conversion tells. */
@@ -208,18 +229,16 @@ function partitionFailure(index: number, { path }: Difference): SourceFailure {
 }
 
 function changedFailure(index: number, differences: readonly Difference[]): SourceFailure {
-  const message = `the file differs from the table, and schema.policy is fail (${differences.map(differenceText).join("; ")}); correct the file or choose another policy`;
+  const message = `the file differs from the table, and schema.policy is fail (${differencesText(differences)}); correct the file or choose another policy`;
   const [first] = differences;
   return { index, reason: "SCHEMA_CHANGED", message, ...(first === undefined ? {} : { column: first.path }) };
 }
 
 async function noteGrowth(
   { ports, ingestion }: TableJob,
-  before: LoadedTable,
   after: LoadedTable,
-  seen: readonly DraftField[],
+  { changes }: SchemaEvolution,
 ): Promise<void> {
-  const { changes } = growTable(shapeOfTable(before.metadata), seen);
   const texts = changes.filter(({ kind }) => kind !== "absent").map(changeText);
   if (texts.length === 0) return;
   const schemaId = after.metadata["current-schema-id"];
@@ -329,8 +348,7 @@ async function createTable(
   await ports.catalog.create(ingestion.target, metadata);
 }
 
-function schemaUpdates({ metadata }: LoadedTable, seen: readonly DraftField[]): TableUpdate[] {
-  const evolved = growTable(shapeOfTable(metadata), seen);
+function schemaUpdates({ metadata }: LoadedTable, evolved: SchemaEvolution): TableUpdate[] {
   if (!evolved.changed) return [];
   const id = Math.max(...metadata.schemas.map((schema) => schema["schema-id"])) + 1;
   return [

@@ -20,7 +20,10 @@ export async function handler(_event: ScheduledEvent, context: Context): Promise
   const startedMs = ports.clock.now();
   const deadlineMs = startedMs + context.getRemainingTimeInMillis() - MARGIN_MS;
   const turn = Math.floor(startedMs / (LIMITS.sweepEveryMinutes * 60_000));
-  const tended = await tendSchemas({ ports: { ...ports, alerts }, settings, deadlineMs }, config.ingestions);
+  // Releasing very many files leaves half of the time for what the tables wait for.
+  const tendedUntilMs = (startedMs + deadlineMs) / 2;
+  const tending = { ports: { ...ports, alerts }, settings, deadlineMs: tendedUntilMs };
+  const tended = await tendSchemas(tending, config.ingestions);
   if (tended.alerted + tended.released > 0) logger.info("tended schemas", { ...tended });
   for (const error of tended.errors) logger.error("tending schemas failed", { error: error as Error });
   const reports = await sweepTables({ ports, settings, deadlineMs, turn }, configuredTables(config));

@@ -54,21 +54,28 @@ interface Growth {
   readonly identifiers: ReadonlySet<number>;
   /** Lower case. */
   readonly partitionNames: ReadonlySet<string>;
+  /** Columns of the table that were not seen say nothing. */
+  readonly partial: boolean;
   readonly changes: SchemaChange[];
   readonly conflicts: SchemaConflict[];
 }
 
-/** `partitionNames`: of all the table's specs, see `partitionNames` in metadata.ts. */
+/**
+ * `partitionNames`: of all the table's specs, see `partitionNames` in metadata.ts. `partial`: `seen` are some columns of files and not all
+ * they have, so that the others are not absent and stay as they are.
+ */
 export function evolveSchema(
   schema: Schema,
   lastColumnId: number,
   seen: readonly DraftField[],
   partitionNames: readonly string[] = [],
+  partial = false,
 ): SchemaEvolution {
   const growth: Growth = {
     lastColumnId,
     identifiers: new Set(schema["identifier-field-ids"] ?? []),
     partitionNames: new Set(partitionNames.map((name) => name.toLowerCase())),
+    partial,
     changes: [],
     conflicts: [],
   };
@@ -110,7 +117,7 @@ function evolveFields(
     }
   }
   for (const [index, field] of fields.entries()) {
-    if (met.has(index)) continue;
+    if (met.has(index) || (growth.partial && prefix === "")) continue;
     growth.changes.push({ kind: "absent", path: prefix + field.name, type: field.type });
     if (field.required) relax(grown, index, prefix + field.name, growth);
   }

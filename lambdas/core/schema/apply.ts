@@ -6,9 +6,9 @@
 //            (`price_string`)
 
 import { MoraineError } from "../errors.ts";
-import { assignFieldIds, type Column, columnsOf, findColumn, RESCUED_DATA } from "../iceberg/schema.ts";
+import { assignFieldIds, type Column, columnsOf, findColumn, RESCUED_DATA, typeText } from "../iceberg/schema.ts";
 import type { NestedField, Schema, TableMetadata, Type } from "../iceberg/types.ts";
-import { growTable, shapeOfTable, type TableShape } from "./diff.ts";
+import { addToTable, shapeOfTable, type TableShape } from "./diff.ts";
 import type { ChangeStatus, HeldDifference, SchemaChange } from "./records.ts";
 
 export interface AppliedSchema {
@@ -20,12 +20,19 @@ export interface AppliedSchema {
 export function applyDecision(metadata: TableMetadata, change: SchemaChange): AppliedSchema {
   const table = shapeOfTable(metadata);
   if (change.status === "REJECTED" || change.status === "OPEN") return table;
-  const grown = withShape(table, growTable(table, change.fields));
-  return change.differences
-    .filter(({ kind }) => kind === "conflict")
-    .reduce((shape, difference) => {
-      return change.status === "ACCEPTED" ? accept(shape, difference, metadata) : merge(shape, difference);
-    }, grown);
+  const grown = withShape(table, addToTable(table, change.fields));
+  return change.differences.reduce((shape, difference) => {
+    if (difference.kind === "relaxed") return relax(shape, difference);
+    if (difference.kind !== "conflict") return shape;
+    return change.status === "ACCEPTED" ? accept(shape, difference, metadata) : merge(shape, difference);
+  }, grown);
+}
+
+/** A required column that the files lack becomes optional. */
+function relax(table: TableShape, { path }: HeldDifference): TableShape {
+  const column = findColumn(table.schema, path);
+  if (column === undefined || !column.field.required) return table;
+  return { ...table, schema: replaced(table.schema, column.field.id, (field) => [{ ...field, required: false }]) };
 }
 
 function withShape(table: TableShape, { schema, lastColumnId }: AppliedSchema): TableShape {
@@ -37,6 +44,8 @@ function accept(table: TableShape, difference: HeldDifference, metadata: TableMe
   if (column === undefined || difference.fileType === undefined) return table;
   // Another column stands there by now: the decision was applied before.
   if (column.field.id !== difference.fieldId) return table;
+  // Somebody made it so, by hand or for another ingestion that loads the table: the files fit.
+  if (typeText(column.field.type) === typeText(difference.fileType)) return table;
   refuseBound(column, metadata);
   const added = assignFieldIds([{ name: column.field.name, type: difference.fileType }], table.lastColumnId);
   const schema = replaced(table.schema, column.field.id, (field, siblings) => [

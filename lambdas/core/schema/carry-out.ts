@@ -18,7 +18,7 @@ import { type FileRecord, fileItem, fileKey, readFile } from "../records.ts";
 import type { Settings } from "../settings.ts";
 import { SCHEMA_FOLDER } from "../table.ts";
 import { applyDecision, bindDifferences } from "./apply.ts";
-import { differenceText } from "./diff.ts";
+import { differencesText, differenceText } from "./diff.ts";
 import { noteVersion } from "./history.ts";
 import type { SchemaPorts } from "./hold.ts";
 import {
@@ -41,12 +41,14 @@ export interface CarriedOut {
   readonly change: SchemaChange;
   /** Files that were released or rejected this time. */
   readonly released: number;
-  /** Files a loader is at work on, which are seen to later. */
+  /** Files that are seen to later: a loader is at work on them, or there was no time for them; then at least so many. */
   readonly left: number;
 }
 
 const TURNS_MAX = 8;
 const FILES_AT_ONCE = 16;
+/** Between looks at the clock. */
+const FILES_AT_A_STRETCH = 256;
 
 /** Puts the decision on record. Throws Invalid when there is nothing to decide, or the table cannot be made so. */
 export async function decide(
@@ -78,16 +80,17 @@ export async function decide(
   throw new MoraineError("Conflict", "somebody else decided at the same moment; look again", { fingerprint });
 }
 
-/** Goes on with a decided change as far as it can be. */
+/** Goes on with a decided change as far as it can be. Nothing new is begun after `deadlineMs`. */
 export async function carryOut(
   ports: DecisionPorts,
   settings: Pick<Settings, "functionLifetimeMs">,
   target: TableName,
   change: SchemaChange,
+  deadlineMs = Number.POSITIVE_INFINITY,
 ): Promise<CarriedOut> {
   if (change.carriedOutAtMs !== undefined) return { change, released: 0, left: 0 };
   await changeTable(ports, target, change);
-  const { released, left } = await releaseHeld(ports, change);
+  const { released, left } = await releaseHeld(ports, change, deadlineMs);
   const key = changeKey(change.ingestion, change.fingerprint);
   const item = await ports.ledger.read(key);
   if (item === undefined) return { change, released, left };
@@ -144,17 +147,23 @@ function isCurrent(metadata: Parameters<typeof applyDecision>[0], schema: { read
 async function releaseHeld(
   ports: DecisionPorts,
   change: SchemaChange,
+  deadlineMs: number,
 ): Promise<{ readonly released: number; readonly left: number }> {
-  let released = 0;
-  let left = 0;
+  const counts = { released: 0, busy: 0, gone: 0 };
+  const release = async (items: LedgerItem[]) => {
+    const outcomes = await mapLimit(items.splice(0), FILES_AT_ONCE, (item) => releaseFile(ports, change, item));
+    for (const outcome of outcomes) counts[outcome]++;
+  };
   for (const partition of heldPartitions(change.ingestion, change.fingerprint)) {
     const items: LedgerItem[] = [];
-    for await (const item of ports.ledger.list(partition, "")) items.push(item);
-    const outcomes = await mapLimit(items, FILES_AT_ONCE, (item) => releaseFile(ports, change, item));
-    released += outcomes.filter((outcome) => outcome === "released").length;
-    left += outcomes.filter((outcome) => outcome === "busy").length;
+    for await (const item of ports.ledger.list(partition, "")) {
+      if (items.length === 0 && ports.clock.now() >= deadlineMs)
+        return { released: counts.released, left: counts.busy + 1 };
+      if (items.push(item) === FILES_AT_A_STRETCH) await release(items);
+    }
+    await release(items);
   }
-  return { released, left };
+  return { released: counts.released, left: counts.busy };
 }
 
 /** busy: a loader has the file, and may yet put it on hold; the item stays until it is known. */
@@ -203,7 +212,7 @@ function decidedFile({ clock }: DecisionPorts, change: SchemaChange, file: FileR
 export function rejectedText({ fingerprint, differences, decisions }: SchemaChange): string {
   const last = decisions.at(-1);
   const because = last?.why === undefined ? "" : `: ${last.why}`;
-  return `schema change ${fingerprint} was rejected by ${last?.by ?? "somebody"}${because} (${differences.map(differenceText).join("; ")})`;
+  return `schema change ${fingerprint} was rejected by ${last?.by ?? "somebody"}${because} (${differencesText(differences)})`;
 }
 
 async function forget<T>(ledger: Ledger, item: LedgerItem, outcome: T): Promise<T> {

@@ -7,7 +7,8 @@
 //
 // A conflict of declared types is a suspicion: under `evolve` the values decide (text `5` fits a long), see misfits.ts.
 // A column that a file lacks is null in its rows and no difference, whatever the format, so that the order of files does not matter
-// (decision 0012); only `hold` and `fail`, where any change counts, see it, in formats that name their columns.
+// (decision 0012); only `hold` and `fail`, where any change counts, see it, in formats that name their columns. A required column that a
+// file lacks would have to change, so these two see it in every format.
 
 import type { FormatOptions, SchemaPolicy } from "../config.ts";
 import { currentSchema, partitionNames } from "../iceberg/metadata.ts";
@@ -57,8 +58,14 @@ export function shapeOfTable(metadata: TableMetadata): TableShape {
   };
 }
 
+/** `seen`: all columns that files were seen to hold. */
 export function growTable(table: TableShape, seen: readonly DraftField[]): SchemaEvolution {
   return evolveSchema(table.schema, table.lastColumnId, seen, table.partitionNames);
+}
+
+/** The table with these columns too: the others stay as they are, also those that are required. */
+export function addToTable(table: TableShape, fields: readonly DraftField[]): SchemaEvolution {
+  return evolveSchema(table.schema, table.lastColumnId, fields, table.partitionNames, true);
 }
 
 /** `file`: all columns the file was seen to hold. */
@@ -76,9 +83,6 @@ export function diffSchema(
   return { kind, breaking, evolution: kept };
 }
 
-/** Columns that no file is expected to have. */
-const OWN_NAMES: ReadonlySet<string> = new Set([...lineageFields, rescuedField].map(({ name }) => name));
-
 function isBreaking({ kind }: Difference, policy: SchemaPolicy): boolean {
   switch (policy) {
     case "evolve":
@@ -91,10 +95,13 @@ function isBreaking({ kind }: Difference, policy: SchemaPolicy): boolean {
   }
 }
 
+/** Columns that files do not have and tables do. A file's own column of such a name comes under another (`_file_path_1`). */
+const OWN: ReadonlySet<string> = new Set([...lineageFields, rescuedField].map(({ name }) => name));
+
 function differencesOf(evolution: SchemaEvolution, schema: Schema, named: boolean): Difference[] {
   const types = new Map(schema.fields.map(({ name, type }) => [name, type]));
   const changes = evolution.changes
-    .filter(({ kind, path }) => !OWN_NAMES.has(path) && (named || (kind !== "absent" && kind !== "relaxed")))
+    .filter(({ kind, path }) => !OWN.has(path) && (named || kind !== "absent"))
     .map(({ kind, path, type }): Difference => {
       if (kind === "added") return { kind, path, fileType: type as DraftType };
       if (kind === "absent" || kind === "relaxed") return { kind, path, tableType: typeText(type) };
@@ -121,11 +128,28 @@ export function isPartitionConflict({ tableType }: { readonly tableType?: string
 
 /** What a loader did by itself, for people. */
 export function changeText({ kind, path, type }: SchemaChange): string {
-  return kind === "added" ? `${path} ${typeText(type)} added` : `${path} ${kind}, now ${typeText(type)}`;
+  return cut(kind === "added" ? `${path} ${typeText(type)} added` : `${path} ${kind}, now ${typeText(type)}`, TEXT_MAX);
+}
+
+/** Names and types of structures may be as long as a book: texts are cut, so that they fit ledger items, messages and terminals. */
+const TEXT_MAX = 300;
+const TEXTS_MAX = 1000;
+
+function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+}
+
+/** For people, in one line. */
+export function differencesText(differences: readonly Difference[]): string {
+  return cut(differences.map(differenceText).join("; "), TEXTS_MAX);
 }
 
 /** For people: `price: long, the file has string`. */
-export function differenceText({ kind, path, tableType, fileType }: Difference): string {
+export function differenceText(difference: Difference): string {
+  return cut(wholeText(difference), TEXT_MAX);
+}
+
+function wholeText({ kind, path, tableType, fileType }: Difference): string {
   const file = fileType === undefined ? "nothing" : typeText(fileType);
   switch (kind) {
     case "added":

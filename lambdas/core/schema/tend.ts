@@ -27,21 +27,26 @@ export interface TendReport {
 /** Counting goes no further: the alert says "more than". */
 const COUNTED_MAX = 10_000;
 
-/** One ingestion's failure is not another's. */
+/** One change's failure is not another's. */
 export async function tendSchemas(context: TendContext, ingestions: readonly Ingestion[]): Promise<TendReport> {
   const { ports, settings, deadlineMs } = context;
   let alerted = 0;
   let released = 0;
   const errors: unknown[] = [];
   for (const { id, target } of ingestions) {
-    try {
-      for (const change of await changesOf(ports.ledger, id)) {
-        if (ports.clock.now() >= deadlineMs) return { alerted, released, errors };
-        if (change.status !== "OPEN") released += (await carryOut(ports, settings, target, change)).released;
-        else if (change.alertedAtMs === undefined) alerted += await alert(ports, change);
-      }
-    } catch (error) {
+    const changes = await changesOf(ports.ledger, id).catch((error: unknown) => {
       errors.push(error);
+      return [];
+    });
+    for (const change of changes) {
+      if (ports.clock.now() >= deadlineMs) return { alerted, released, errors };
+      try {
+        if (change.status !== "OPEN")
+          released += (await carryOut(ports, settings, target, change, deadlineMs)).released;
+        else if (change.alertedAtMs === undefined) alerted += await alert(ports, change);
+      } catch (error) {
+        errors.push(error);
+      }
     }
   }
   return { alerted, released, errors };
@@ -60,16 +65,21 @@ async function alert(ports: TendContext["ports"], change: SchemaChange): Promise
   return 1;
 }
 
+/** Differences in one mail; what to do about them stands below. */
+const SHOWN_MAX = 20;
+
 /** Subject and text of one mail. */
 export function alertOf(change: SchemaChange, held: HeldCount): { readonly subject: string; readonly text: string } {
   const { ingestion, table, fingerprint, differences, firstFile } = change;
+  const more = differences.length > SHOWN_MAX ? [`  and ${differences.length - SHOWN_MAX} more`] : [];
   const count = `${held.files}${held.capped ? "+" : ""} ${held.files === 1 ? "file" : "files"}, ${held.rows}${held.capped ? "+" : ""} rows`;
   return {
     subject: `Moraine: ${ingestion} holds files back: schema change ${fingerprint}`,
     text: [
       `Files of ingestion ${ingestion} differ from table ${table} in a way that needs a decision. They wait; everything else is loaded.`,
       "",
-      ...differences.map((difference) => `  ${heldText(difference)}`),
+      ...differences.slice(0, SHOWN_MAX).map((difference) => `  ${heldText(difference)}`),
+      ...more,
       "",
       `Held so far: ${count}. First file: ${firstFile}`,
       "",
