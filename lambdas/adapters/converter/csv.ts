@@ -12,6 +12,7 @@ import { inferTypes, widenTypes } from "./csv-infer.ts";
 import { CsvLines, dialectOf } from "./csv-lines.ts";
 import { lookAt } from "./csv-look.ts";
 import { type MendedCsv, mendCsv, NOTE_PREFIX, type Note } from "./csv-mend.ts";
+import { mayEndInQuotes } from "./csv-open.ts";
 import { isMisfit } from "./duckdb-errors.ts";
 import {
   FILE_COLUMN,
@@ -49,6 +50,8 @@ export interface CsvGroup {
   readonly skip: number;
   /** Their bad rows were taken out: `rows` and nothing else is left, or rows `noted` in one more field. */
   readonly mended?: "rows" | "noted";
+  /** Index of its only source (csv-open.ts). */
+  readonly alone?: number;
   readonly sources: SpooledSource[];
 }
 
@@ -86,14 +89,16 @@ export class CsvReader implements FormatReader {
     const { header, options, marks } = seen;
     if (marks.length > 0) this.#marks.set(source, marks);
     const names = options.header ? header.values : header.values.map((_, index) => `column${index}`);
-    this.#join(source, { options, columns: columnNames(names, [...LINEAGE_NAMES]), ...placeOf(header) });
+    const layout = { options, columns: columnNames(names, [...LINEAGE_NAMES]), ...placeOf(header) };
+    const open = await mayEndInQuotes(source.path, dialectOf(layout));
+    this.#join(source, { ...layout, ...(open ? { alone: source.source.index } : {}) });
     return undefined;
   }
 
   #join(source: SpooledSource, layout: Omit<CsvGroup, "sources">): void {
-    const { options, columns, linesBefore, skip, mended } = layout;
+    const { options, columns, linesBefore, skip, mended, alone } = layout;
     const dialect = [options.delimiter, options.quote, options.escape, options.header];
-    const key = JSON.stringify([mended, linesBefore, skip, columns, ...dialect]);
+    const key = JSON.stringify([mended, alone, linesBefore, skip, columns, ...dialect]);
     const group = this.#groups.get(key) ?? { ...layout, sources: [] };
     group.sources.push(source);
     this.#groups.set(key, group);

@@ -382,3 +382,21 @@ describe("files that are not as they should be", () => {
     ]);
   });
 });
+
+describe("quotes that are not closed at the end of a file", () => {
+  test("fail it in a batch of any size, and no row is lost in silence", async () => {
+    for (const open of [
+      'id,note\na,b\n"open\nz,z\n',
+      'id,note\na,"b ""c""\nz,z',
+      'id,note\na,b\n1,"',
+      'id,note\n a"b,"c\n',
+    ]) {
+      for (const others of [0, 1, 4, 9]) {
+        const good = Object.fromEntries(Array.from({ length: others }, (_, n) => [`good-${n}`, `id,note\n${n},"x"\n`]));
+        const { failures, loaded } = await convertAll(work, jobOf(csv), { open, ...good });
+        expect(failures).toMatchObject([{ index: 0, reason: "MALFORMED_QUOTES" }]);
+        expect(Object.keys(loaded)).toHaveLength(others);
+      }
+    }
+  });
+});
