@@ -182,7 +182,9 @@ describe("a value that does not fit", () => {
       { name: "year", type: "int" },
     ]);
     const job = jobOf({ type: "metadata" });
-    const { rows } = await rescued(job, { "year=soon/day=x/a": "", "year=2026/b": "" }, table);
+    const files = { "year=soon/day=x/a": "", "year=2026/b": "" };
+    const { rows } = await rescued(job, files, table);
+    rows.sort((a, b) => Number(a["year"] ?? 0) - Number(b["year"] ?? 0));
     expect(rows.map(({ year }) => year)).toEqual([null, 2026]);
     expect(rescuedOf(rows)).toMatchObject([{ values: { year: "soon", day: "x" }, row: 1 }, null]);
   });
@@ -288,8 +290,6 @@ describe("every refusal is explained by values", () => {
     ...texts.map((text) => JSON.stringify(text)),
     ...numbers,
     "true",
-    "NaN",
-    "-Infinity",
     "[1]",
     "[1.5]",
     '["x"]',
