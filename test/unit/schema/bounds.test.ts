@@ -82,7 +82,12 @@ describe("the sweeper", () => {
     const [change] = (await changes(harness)) as [SchemaChange];
     await decide(harness.ports(), { ...PLACE, ...change }, { verdict: "merge", by: "me" });
     const alerts = { publish: async () => undefined };
-    const clock = { now: () => (harness.clock.advance(1), harness.clock.now()) };
+    const clock = {
+      now: () => {
+        harness.clock.advance(1);
+        return harness.clock.now();
+      },
+    };
     const ports = { ...harness.ports(), clock, alerts };
     const tend = (forMs: number) =>
       tendSchemas({ ports, settings: harness.settings, deadlineMs: harness.clock.now() + forMs }, harness.ingestions);
