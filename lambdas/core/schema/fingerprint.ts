@@ -8,7 +8,12 @@ import type { Difference } from "./diff.ts";
 
 export function fingerprintOf(ingestion: IngestionId, differences: readonly Difference[]): Fingerprint {
   const lines = differences.map(({ kind, path, tableType, fileType }) =>
-    JSON.stringify([path.toLowerCase(), kind, coarseText(tableType ?? ""), fileType === undefined ? "" : coarseType(fileType)]),
+    JSON.stringify([
+      path.toLowerCase(),
+      kind,
+      coarseText(tableType ?? ""),
+      fileType === undefined ? "" : coarseType(fileType),
+    ]),
   );
   const text = [ingestion, ...new Set(lines.sort())].join("\n");
   return createHash("sha256").update(text).digest("hex").slice(0, 12) as Fingerprint;

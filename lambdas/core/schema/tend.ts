@@ -41,7 +41,8 @@ export async function tendSchemas(context: TendContext, ingestions: readonly Ing
     for (const change of changes) {
       if (ports.clock.now() >= deadlineMs) return { alerted, released, errors };
       try {
-        if (change.status !== "OPEN") released += (await carryOut(ports, settings, target, change, deadlineMs)).released;
+        if (change.status !== "OPEN")
+          released += (await carryOut(ports, settings, target, change, deadlineMs)).released;
         else if (change.alertedAtMs === undefined) alerted += await alert(ports, change);
       } catch (error) {
         errors.push(error);
