@@ -191,3 +191,23 @@ describe("a value that neither fits nor has room where a decision sends it", () 
     expect(outcomes).toMatchObject({ loaded: 1 });
   });
 });
+
+test("what the table came to refuse before it was carried out can be decided otherwise", async () => {
+  const harness = harnessOf();
+  await land(harness, "orders/1", "a@c");
+  await land(harness, "orders/2", "b@c:long");
+  const { fingerprint } = await openChange(harness);
+  const ports = harness.ports();
+  const place = { ingestion: ORDERS, target: nameOf("orders"), fingerprint };
+  const accepted = await decide(ports, place, { verdict: "accept", by: "me" });
+  const table = await ports.catalog.load(place.target);
+  if (table === undefined) throw new Error("there is no table");
+  const [source] = currentSchema(table.metadata).fields.filter(({ name }) => name === "c");
+  const field = { "source-id": source?.id ?? 0, "field-id": 1000, name: "c_bucket", transform: "bucket[4]" } as const;
+  const spec = { "spec-id": 7, fields: [field] };
+  await ports.catalog.commit(table, { requirements: [], updates: [{ action: "add-spec", spec }], folder: "foreign" });
+  await expect(carryOut(ports, harness.settings, place.target, accepted)).rejects.toThrow("use merge");
+  expect(await settle(harness, "merge", fingerprint)).toMatchObject({ released: 1 });
+  expect(await loadReleased(harness)).toMatchObject({ loaded: 1 });
+  expect(await harness.rows()).toEqual(["a@c", "b@c:long"]);
+});
