@@ -7,9 +7,10 @@
 // change open is gone, held items may still arrive: only then is the change carried out for good.
 
 import { mapLimit } from "../concurrency.ts";
-import { MoraineError } from "../errors.ts";
+import { isKind, MoraineError } from "../errors.ts";
 import { formatIntake } from "../events.ts";
 import { withSchemaId } from "../iceberg/schema.ts";
+import type { TableMetadata } from "../iceberg/types.ts";
 import type { Fingerprint, IngestionId, Revision, TableName } from "../ids.ts";
 import { tableIdOf } from "../ids.ts";
 import { removeItem, writeItem } from "../ledger-writes.ts";
@@ -62,14 +63,16 @@ export async function decide(
     throw new MoraineError("Invalid", "no such schema change; moraine schema list shows them", { fingerprint });
   const change = readChange(item);
   const last = change.decisions.at(-1);
-  if (change.status !== "OPEN" && last !== undefined) {
-    if (last.verdict === decision.verdict) return change;
+  const isDecided = change.status !== "OPEN" && last !== undefined;
+  if (isDecided && last.verdict === decision.verdict) return change;
+  const table = await ports.catalog.load(target);
+  if (table === undefined) throw new MoraineError("Invalid", "the table is gone", { table: tableIdOf(target) });
+  // What the table has come to refuse can never be carried out: its files would wait for ever.
+  if (isDecided && !isRefused(table.metadata, change)) {
     throw new MoraineError("Conflict", `the change was decided already: ${last.verdict} by ${last.by}`, {
       fingerprint,
     });
   }
-  const table = await ports.catalog.load(target);
-  if (table === undefined) throw new MoraineError("Invalid", "the table is gone", { table: tableIdOf(target) });
   const status = STATUS_OF[decision.verdict];
   const differences = bindDifferences(table.metadata, status, change.differences);
   const decisions = [...change.decisions, { ...decision, atMs: ports.clock.now() }];
@@ -78,6 +81,16 @@ export async function decide(
   const outcome = await writeItem(ports.ledger, changeItem(decided, ports.random.uuid() as Revision), item.revision);
   if (outcome.kind === "written") return decided;
   throw new MoraineError("Conflict", "somebody else decided at the same moment; look again", { fingerprint });
+}
+
+function isRefused(metadata: TableMetadata, change: SchemaChange): boolean {
+  try {
+    applyDecision(metadata, change);
+    return false;
+  } catch (error) {
+    if (!isKind(error, "Invalid")) throw error;
+    return true;
+  }
 }
 
 /** Goes on with a decided change as far as it can be. Nothing new is begun after `deadlineMs`. */

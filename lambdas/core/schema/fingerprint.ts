@@ -8,10 +8,20 @@ import type { Difference } from "./diff.ts";
 
 export function fingerprintOf(ingestion: IngestionId, differences: readonly Difference[]): Fingerprint {
   const lines = differences.map(({ kind, path, tableType, fileType }) =>
-    JSON.stringify([path.toLowerCase(), kind, tableType ?? "", fileType === undefined ? "" : coarseType(fileType)]),
+    JSON.stringify([
+      path.toLowerCase(),
+      kind,
+      coarseText(tableType ?? ""),
+      fileType === undefined ? "" : coarseType(fileType),
+    ]),
   );
   const text = [ingestion, ...new Set(lines.sort())].join("\n");
   return createHash("sha256").update(text).digest("hex").slice(0, 12) as Fingerprint;
+}
+
+/** The text of a type, up to the first structure or map: what is in it may grow while files wait. */
+function coarseText(text: string): string {
+  return text.replace(/(struct|map)<.*$/s, "$1");
 }
 
 export function coarseType(type: DraftType): string {

@@ -52,7 +52,7 @@ async function settleMisfits(
     const before = treated.get(index);
     // Rescue comes after routes where rows are bad as well; after that nothing is left to try.
     const isNew = judged.kind !== "treat" || before === undefined || (judged.treatment.rescue && !before.rescue);
-    const verdict = isNew ? judged : untreatable(source);
+    const verdict = isNew ? judged : lastResort(source, ingestion, types, before);
     if (verdict.kind === "treat") {
       treated.set(index, verdict.treatment);
       conversion.treat(index, verdict.treatment);
@@ -68,6 +68,18 @@ async function settleMisfits(
     }
   }
   return needsColumn;
+}
+
+/** Where routes did not help (a row has a value of its own there), the values are rescued, if they would have been without routes. */
+function lastResort(
+  source: Misfits,
+  ingestion: FitJob["ingestion"],
+  types: ReadonlyMap<string, string>,
+  { rescue, routes }: Treatment,
+): MisfitVerdict {
+  const unrouted = judgeMisfits(source, ingestion, types, []);
+  if (rescue || unrouted.kind !== "treat") return untreatable(source);
+  return { kind: "treat", treatment: { rescue: true, routes } };
 }
 
 /** It was treated, and still does not fit: nothing is left to try. */

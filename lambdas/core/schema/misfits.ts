@@ -29,7 +29,12 @@ export function judgeMisfits(
   const [first] = open;
   // Every column has its route, or it is rows that are to be rescued and no columns.
   if (first === undefined) return { kind: "treat", treatment: { rescue: misfits.columns.length === 0, routes } };
-  const few = misfits.unfit <= schema.rescueShareMax * misfits.records;
+  // Rows whose values all have their routes do not count; a row may have several of the others.
+  const unfit = Math.min(
+    misfits.unfit,
+    open.reduce((sum, { records }) => sum + records, 0),
+  );
+  const few = unfit <= schema.rescueShareMax * misfits.records;
   const firm = isJson(format) ? open.filter(({ path }) => !isInside(path, tableTypes)) : open;
   if (schema.policy === "rescue" || (schema.policy === "evolve" && (few || firm.length === 0))) {
     return { kind: "treat", treatment: { rescue: true, routes } };

@@ -171,3 +171,11 @@ describe("the fingerprint of a breaking difference", () => {
     expect(typeText({ type: "list", element: "int" })).toBe("list<int>");
   });
 });
+
+it("of a structure of the table's has the fingerprint it had before the structure grew", () => {
+  const asked = (tableType: string) =>
+    fingerprintOf("orders" as IngestionId, [{ kind: "conflict", path: "s", tableType, fileType: "string" }]);
+  expect(asked("struct<a: int, b: long>")).toBe(asked("struct<a: int>"));
+  expect(asked("list<struct<a: int>>")).toBe(asked("list<struct<b: int>>"));
+  expect(asked("list<int>")).not.toBe(asked("list<long>"));
+});

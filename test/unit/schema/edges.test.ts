@@ -6,11 +6,13 @@ import { currentSchema, newTableMetadata } from "../../../lambdas/core/iceberg/m
 import { parsePartitionBy } from "../../../lambdas/core/iceberg/partition.ts";
 import type { NestedField } from "../../../lambdas/core/iceberg/types.ts";
 import type { Fingerprint, IngestionId } from "../../../lambdas/core/ids.ts";
+import type { Conversion } from "../../../lambdas/core/ports.ts";
 import { carryOut, decide } from "../../../lambdas/core/schema/carry-out.ts";
 import { SCHEMA_DEFAULTS } from "../../../lambdas/core/schema/defaults.ts";
 import { changesOf } from "../../../lambdas/core/schema/history.ts";
 import type { SchemaChange, Verdict } from "../../../lambdas/core/schema/records.ts";
-import { Harness, ingestionOf, nameOf } from "../core/harness.ts";
+import { RowConverter } from "../../simulation/row-converter.ts";
+import { Harness, ingestionOf, nameOf, override } from "../core/harness.ts";
 
 const ORDERS = "orders" as IngestionId;
 
@@ -147,4 +149,65 @@ test("accepting twice what two ingestions of one table ask makes one new column"
   expect(await fieldsOf(harness)).toEqual(["c_v1 string", "c long"]);
   expect(await loadReleased(harness)).toMatchObject({ loaded: 2 });
   expect(await harness.rows()).toEqual(["a@c", "b@c:long", "d@c:long"]);
+});
+
+describe("a value that neither fits nor has room where a decision sends it", () => {
+  // What such values leave the converter with: misfits of a column that has its route already.
+  const stubborn = (harness: Harness) => {
+    const real = new RowConverter();
+    const start: RowConverter["start"] = async (job) => {
+      const conversion = await real.start(job);
+      let settled = false;
+      const treat: Conversion["treat"] = (index, treatment) => {
+        settled = treatment.rescue;
+        conversion.treat(index, treatment);
+      };
+      const leaveOut: Conversion["leaveOut"] = (index) => {
+        settled = true;
+        conversion.leaveOut(index);
+      };
+      const convert: Conversion["convert"] = async (schema, spec) => {
+        const columns = [{ path: "c", fileType: "long" as const, records: 1, samples: [] }];
+        const misfits = [{ index: 0, records: 1, unfit: 1, columns }];
+        return settled ? conversion.convert(schema, spec) : { files: [], loaded: [], failures: [], misfits };
+      };
+      return override(conversion, { treat, leaveOut, convert });
+    };
+    return { ...harness.ports(), converter: { start } };
+  };
+
+  test.each([
+    ["rescue", 0],
+    ["evolve", 1],
+  ] as const)("is rescued where its policy %s rescues", async (policy, rescueShareMax) => {
+    const harness = harnessOf({ rescueShareMax: 0 });
+    await land(harness, "orders/1", "a@c");
+    await land(harness, "orders/2", "b@c:long");
+    await settle(harness, "merge", (await openChange(harness)).fingerprint);
+    const schema = { ...SCHEMA_DEFAULTS, policy, rescueShareMax };
+    const later = Object.assign(harness, { ingestions: [ingestionOf("orders", { schema })] });
+    const event = await later.put("orders/3", "d@c:long");
+    const { outcomes } = await later.load([event], { ports: stubborn(later) });
+    expect(outcomes).toMatchObject({ loaded: 1 });
+  });
+});
+
+test("what the table came to refuse before it was carried out can be decided otherwise", async () => {
+  const harness = harnessOf();
+  await land(harness, "orders/1", "a@c");
+  await land(harness, "orders/2", "b@c:long");
+  const { fingerprint } = await openChange(harness);
+  const ports = harness.ports();
+  const place = { ingestion: ORDERS, target: nameOf("orders"), fingerprint };
+  const accepted = await decide(ports, place, { verdict: "accept", by: "me" });
+  const table = await ports.catalog.load(place.target);
+  if (table === undefined) throw new Error("there is no table");
+  const [source] = currentSchema(table.metadata).fields.filter(({ name }) => name === "c");
+  const field = { "source-id": source?.id ?? 0, "field-id": 1000, name: "c_bucket", transform: "bucket[4]" } as const;
+  const spec = { "spec-id": 7, fields: [field] };
+  await ports.catalog.commit(table, { requirements: [], updates: [{ action: "add-spec", spec }], folder: "foreign" });
+  await expect(carryOut(ports, harness.settings, place.target, accepted)).rejects.toThrow("use merge");
+  expect(await settle(harness, "merge", fingerprint)).toMatchObject({ released: 1 });
+  expect(await loadReleased(harness)).toMatchObject({ loaded: 1 });
+  expect(await harness.rows()).toEqual(["a@c", "b@c:long"]);
 });

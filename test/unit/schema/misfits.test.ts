@@ -21,10 +21,12 @@ function judge(
     policy?: Ingestion["schema"]["policy"];
     format?: "csv" | "ndjson" | "parquet";
     routes?: readonly string[];
+    records?: ReadonlyMap<string, number>;
   } = {},
 ) {
-  const { policy = "evolve", format = "ndjson", routes = [] } = changes;
-  const misfits = { index: 0, records: 1000, unfit, columns: paths.map(column) };
+  const { policy = "evolve", format = "ndjson", routes = [], records } = changes;
+  const columns = paths.map((path) => ({ ...column(path), records: records ? (records.get(path) ?? 1) : unfit }));
+  const misfits = { index: 0, records: 1000, unfit, columns };
   const ingestion = { schema: { ...SCHEMA_DEFAULTS, policy }, format: { type: format } as Ingestion["format"] };
   return judgeMisfits(
     misfits,
@@ -52,6 +54,11 @@ describe("a file with values that do not fit", () => {
       line: 3,
       message: expect.stringContaining("type long (line 3)"),
     });
+  });
+
+  it("counts towards the share only rows that no decision has a place for", () => {
+    const decided = { routes: ["price"], records: new Map([["price", 900]]) };
+    expect(judge(["price", "amount"], 901, decided)).toMatchObject({ kind: "treat", treatment: { rescue: true } });
   });
 
   it("is not held under evolve for what lies inside structures of JSON", () => {
