@@ -82,11 +82,9 @@ export class Warehouse extends Construct {
 
   #catalogArns(config: MoraineConfig): readonly string[] {
     const arn = (resource: string): string => Stack.of(this).formatArn({ service: "glue", resource });
-    const quarantining = config.ingestions.filter(({ badRows }) => badRows.onBadRow === "quarantine");
-    const targets: TableName[] = [
-      ...config.ingestions.map(({ target }) => target),
-      ...quarantining.map(({ target }) => quarantineTable(target)),
-    ];
+    const tables = config.ingestions.map(({ target }) => target);
+    // Also where nothing is put into quarantine any more: what was may still be on its way.
+    const targets: TableName[] = [...tables, ...tables.map(quarantineTable)];
     return [
       arn("catalog"),
       ...new Set(targets.map(({ database }) => arn(`database/${database}`))),

@@ -76,11 +76,8 @@ export function createRuntime(folder: string, environment: Environment = process
 
 /** All tables the configuration names, each once. */
 export function configuredTables(config: MoraineConfig): TableName[] {
-  const quarantines = config.ingestions.filter(({ badRows }) => badRows.onBadRow === "quarantine");
-  const names = [
-    ...config.ingestions.map(({ target }) => tableNameOf(target)),
-    ...quarantines.map(({ target }) => quarantineTable(target)),
-  ];
+  const targets = config.ingestions.map(({ target }) => tableNameOf(target));
+  const names = [...targets, ...targets.map(quarantineTable)];
   return [...new Map(names.map((name) => [tableIdOf(name), name])).values()];
 }
 

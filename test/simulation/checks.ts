@@ -183,7 +183,7 @@ function rowsOfVersion(version: Version | undefined): readonly string[] {
 /** Rows that were none: each of a loaded version once in the quarantine, none twice, and nothing left behind by batches that died. */
 function checkQuarantine(state: RestingState, items: readonly LedgerItem[]): string[] {
   const problems: string[] = [];
-  const quarantine = QUARANTINES[0] as Ingestion;
+  const quarantine = QUARANTINES.find(({ target }) => target.table === "app_quarantine") as Ingestion;
   const table = tableIdOf(quarantine.target);
   const metadata = metadataOf(state, table);
   const rows = metadata === undefined ? [] : currentRows(state.store, metadata);

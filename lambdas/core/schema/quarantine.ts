@@ -72,10 +72,12 @@ export async function quarantineFile(
   await queues.sendIntake([quarantineEvent(staged, clock.now())]);
 }
 
-/** The ingestions that load quarantines, one for each table that has one. */
+/**
+ * The ingestions that load quarantines, one for each table: also where no ingestion quarantines any more, for what was staged before may
+ * still be on its way.
+ */
 export function quarantineIngestions(ingestions: readonly Ingestion[], warehouseUri: string): Ingestion[] {
-  const quarantining = ingestions.filter(({ badRows }) => badRows.onBadRow === "quarantine");
-  const targets = new Map(quarantining.map(({ target }) => [tableIdOf(target), target]));
+  const targets = new Map(ingestions.map(({ target }) => [tableIdOf(target), target]));
   return [...targets].map(([table, target]) =>
     quarantineIngestion(`${table}~quarantine` as IngestionId, target, warehouseUri),
   );

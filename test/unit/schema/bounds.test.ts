@@ -82,21 +82,11 @@ describe("the sweeper", () => {
     const [change] = (await changes(harness)) as [SchemaChange];
     await decide(harness.ports(), { ...PLACE, ...change }, { verdict: "merge", by: "me" });
     const alerts = { publish: async () => undefined };
-<<<<<<< HEAD
-    const clock = {
-      now: () => {
-        harness.clock.advance(1);
-        return harness.clock.now();
-      },
-    };
-    const ports = { ...harness.ports(), clock, alerts };
-=======
     const now = () => {
       harness.clock.advance(1);
       return harness.clock.now();
     };
     const ports = { ...harness.ports(), clock: { now }, alerts };
->>>>>>> w/v
     const tend = (forMs: number) =>
       tendSchemas({ ports, settings: harness.settings, deadlineMs: harness.clock.now() + forMs }, harness.ingestions);
     const first = await tend(5);

@@ -68,4 +68,18 @@ describe("the quarantine", () => {
     await harness.commit();
     expect(await quarantined(harness)).toHaveLength(1);
   });
+
+  test("gets rows that were on their way when the option was taken back", async () => {
+    const harness = harnessOf();
+    await harness.load([await harness.put("orders/1", "a", "QUARANTINE#1")]);
+    await harness.commit();
+    const plain = ingestionOf("orders");
+    const now = new Harness({
+      ingestions: [plain, ...quarantineIngestions([plain], "s3://warehouse/tables")],
+      seed: 2,
+    });
+    const { store, ledger, queues } = harness;
+    const events = queues.intake.splice(0).flatMap((body) => JSON.parse(body).events as ObjectEvent[]);
+    expect((await now.load(events, { ports: { store, ledger } })).outcomes).toMatchObject({ loaded: 1 });
+  });
 });
