@@ -139,9 +139,9 @@ class RowConversion implements Conversion {
       return !rescue && route === undefined;
     });
     if (open.length === 0) return undefined;
-    const columns = fieldsOf(open, undefined).map(({ name: path, type: fileType }) => ({
+    const columns = fieldsOf(open, undefined).map(({ name: path }) => ({
       path,
-      fileType,
+      fileType: narrowestOf(lines.map(columnOf).filter(({ name }) => name === path)),
       records: open.filter((line) => columnOf(line).name === path).length,
       samples: [],
     }));
@@ -192,8 +192,17 @@ function typeIn(schema: Schema, name: string): PrimitiveType | undefined {
 function unfitOf(lines: readonly string[], schema: Schema): string[] {
   return lines.filter((line) => {
     const { name, type } = columnOf(line);
-    return type !== (typeIn(schema, name) ?? type);
+    const own = typeIn(schema, name) ?? type;
+    return own !== ANY && type !== own;
   });
+}
+
+/** The type of a column that takes lines of all types: what a file with several of them is seen to hold. */
+const ANY = "binary";
+
+function narrowestOf(columns: readonly { readonly type: PrimitiveType }[]): PrimitiveType {
+  const types = new Set(columns.map(({ type }) => type));
+  return types.size === 1 ? ([...types][0] as PrimitiveType) : ANY;
 }
 
 export function fileOf(content: SimDataFile | SimDeleteFile, recordCount: number): ConvertedFile {

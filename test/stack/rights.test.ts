@@ -64,7 +64,10 @@ describe.each(FUNCTIONS)("%s", (name) => {
 
   test("the catalog is open for the configured tables and no others", () => {
     const tables = where(name, "glue:GetTable").filter((arn) => arn.includes(":table/"));
-    const configured = ["audit/cloudtrail", "sales/orders", "web/clicks"];
+    const configured = ["audit/cloudtrail", "sales/orders", "web/clicks"].flatMap((name) => [
+      name,
+      `${name}_quarantine`,
+    ]);
     expect(tables.map((arn) => arn.replace(/.*:table\//, "")).toSorted()).toEqual(
       WITH_CATALOG.includes(name) ? configured : [],
     );

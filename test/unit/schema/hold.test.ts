@@ -109,7 +109,7 @@ describe("a file whose values do not fit", () => {
   test("shares its fingerprint and one alert with others of the same difference", async () => {
     const harness = harnessOf();
     await landed(harness, "1", "a@c");
-    for (const n of [2, 3, 4]) await landed(harness, `${n}`, `b${n}@c:long`, "x@c");
+    for (const n of [2, 3, 4]) await landed(harness, `${n}`, `b${n}@c:long`, "x@c:long");
     const { sent } = await tend(harness);
     expect(sent).toHaveLength(1);
     expect(sent[0]?.text).toContain("Held so far: 3 files, 6 rows");
