@@ -23,9 +23,9 @@ import type {
 import type { FileRecord, StagedFile } from "./records.ts";
 import { differencesText } from "./schema/diff.ts";
 import { holdFile } from "./schema/hold.ts";
+import type { BreakingSource, Fates } from "./schema/job.ts";
 import { quarantineFile } from "./schema/quarantine.ts";
 import type { Settings } from "./settings.ts";
-import type { BreakingSource, Fates } from "./table.ts";
 
 export type FileOutcome =
   /** In a sealed batch. */

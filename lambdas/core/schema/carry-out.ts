@@ -9,7 +9,6 @@
 import { mapLimit } from "../concurrency.ts";
 import { isKind, MoraineError } from "../errors.ts";
 import { formatIntake } from "../events.ts";
-import { withSchemaId } from "../iceberg/schema.ts";
 import type { TableMetadata } from "../iceberg/types.ts";
 import type { Fingerprint, IngestionId, Revision, TableName } from "../ids.ts";
 import { tableIdOf } from "../ids.ts";
@@ -17,7 +16,7 @@ import { removeItem, writeItem } from "../ledger-writes.ts";
 import type { Catalog, Ledger, LedgerItem, Queues } from "../ports.ts";
 import { type FileRecord, fileItem, fileKey, readFile } from "../records.ts";
 import type { Settings } from "../settings.ts";
-import { SCHEMA_FOLDER } from "../table.ts";
+import { commitSchema } from "../table.ts";
 import { applyDecision, bindDifferences } from "./apply.ts";
 import { differencesText, differenceText } from "./diff.ts";
 import { noteVersion } from "./history.ts";
@@ -129,19 +128,7 @@ async function changeTable(ports: DecisionPorts, target: TableName, change: Sche
     const { metadata } = table;
     const applied = applyDecision(metadata, change);
     if (applied.lastColumnId === metadata["last-column-id"] && isCurrent(metadata, applied.schema)) return;
-    const id = Math.max(...metadata.schemas.map((schema) => schema["schema-id"])) + 1;
-    const outcome = await ports.catalog.commit(table, {
-      requirements: [
-        { type: "assert-table-uuid", uuid: metadata["table-uuid"] },
-        { type: "assert-current-schema-id", "current-schema-id": metadata["current-schema-id"] },
-        { type: "assert-last-assigned-field-id", "last-assigned-field-id": metadata["last-column-id"] },
-      ],
-      updates: [
-        { action: "add-schema", schema: withSchemaId(applied.schema, id), "last-column-id": applied.lastColumnId },
-        { action: "set-current-schema", "schema-id": id },
-      ],
-      folder: SCHEMA_FOLDER,
-    });
+    const outcome = await commitSchema(ports.catalog, table, { ...applied, changed: true });
     if (outcome.kind === "conflict") continue;
     const { ingestion, table: tableId, fingerprint, differences } = change;
     const schemaId = outcome.table.metadata["current-schema-id"];

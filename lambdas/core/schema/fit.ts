@@ -4,9 +4,10 @@
 import { currentSchema, defaultSpec } from "../iceberg/metadata.ts";
 import { columnsOf, findField, RESCUED_DATA } from "../iceberg/schema.ts";
 import type { ConversionResult, LoadedTable, Misfits, Treatment } from "../ports.ts";
-import { prepareTable, type TableJob } from "../table.ts";
 import { changesOf } from "./history.ts";
+import type { TableJob } from "./job.ts";
 import { columnTypeTexts, judgeMisfits, type MisfitVerdict, routesOf } from "./misfits.ts";
+import { prepareTable } from "./prepare.ts";
 
 export interface Fitted {
   readonly table: LoadedTable;

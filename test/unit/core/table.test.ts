@@ -2,7 +2,9 @@ import { describe, expect, test } from "vitest";
 import type { Ingestion } from "../../../lambdas/core/config.ts";
 import { currentSchema } from "../../../lambdas/core/iceberg/metadata.ts";
 import type { Conversion, Inspection } from "../../../lambdas/core/ports.ts";
-import { type Fates, loadOwnTable, prepareTable } from "../../../lambdas/core/table.ts";
+import type { Fates } from "../../../lambdas/core/schema/job.ts";
+import { prepareTable } from "../../../lambdas/core/schema/prepare.ts";
+import { loadOwnTable } from "../../../lambdas/core/table.ts";
 import { RowConverter } from "../../simulation/row-converter.ts";
 import { Harness, ingestionOf, nameOf, override } from "./harness.ts";
 
