@@ -36,7 +36,9 @@ export function judgeMisfits(
   );
   const few = unfit <= schema.rescueShareMax * misfits.records;
   const firm = isJson(format) ? open.filter(({ path }) => !isInside(path, tableTypes)) : open;
-  if (schema.policy === "rescue" || (schema.policy === "evolve" && (few || firm.length === 0))) {
+  // What no table could have a column for (an empty key) is nothing to decide about.
+  const homeless = isJson(format) && open.every(({ path }) => !tableTypes.has(path)) && schema.policy !== "fail";
+  if (schema.policy === "rescue" || homeless || (schema.policy === "evolve" && (few || firm.length === 0))) {
     return { kind: "treat", treatment: { rescue: true, routes } };
   }
   if (schema.policy === "fail") {
@@ -58,6 +60,7 @@ function isJson({ type }: FormatOptions): boolean {
  * of another type in some of them is a fact about those, not about the table: nobody is asked.
  */
 function isInside(path: string, tableTypes: ReadonlyMap<string, string>): boolean {
+  if (!tableTypes.has(path)) return true;
   return path.includes(".") || /^(struct|list|map)</.test(tableTypes.get(path) ?? "");
 }
 

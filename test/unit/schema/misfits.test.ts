@@ -80,6 +80,12 @@ describe("a file with values that do not fit", () => {
     });
   });
 
+  it("has what no table could have a column for rescued, and nobody is asked", () => {
+    expect(judge([""], 900, { policy: "hold" })).toMatchObject({ kind: "treat", treatment: { rescue: true } });
+    expect(judge([""], 900)).toMatchObject({ kind: "treat", treatment: { rescue: true } });
+    expect(judge([""], 900, { policy: "fail" })).toMatchObject({ kind: "fail" });
+  });
+
   it("whose rows, not values, are to be rescued gets the column for it", () => {
     expect(judge([], 3)).toMatchObject({ kind: "treat", treatment: { rescue: true } });
   });
