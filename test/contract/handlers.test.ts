@@ -11,6 +11,7 @@ import { createRuntime } from "../../lambdas/adapters/runtime.ts";
 import { DEFAULT_DISCOVERY } from "../../lambdas/core/discovery/defaults.ts";
 import { formatIntake } from "../../lambdas/core/events.ts";
 import { objectUri } from "../../lambdas/core/ids.ts";
+import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "../../lambdas/core/schema/defaults.ts";
 import { type LossyProxy, startLossyProxy } from "./lossy-proxy.ts";
 import {
   BUCKET,
@@ -35,7 +36,8 @@ const CONFIG = {
     format: { type: "ndjson" },
     compression: "auto",
     target: { database: DATABASE, table: "events", partitionBy: [], targetFileSizeBytes: 1e8, properties: {} },
-    schema: { policy: "evolve", hints: {} },
+    schema: SCHEMA_DEFAULTS,
+    badRows: BAD_ROW_DEFAULTS,
     onOverwrite: "replace",
     lineage: true,
     batch: { filesMax: 100, bytesMax: 1e9 },

@@ -67,13 +67,13 @@ describe("a wrong moraine.yaml", () => {
     const file = join(scratch, "wrong.yaml");
     writeFileSync(
       file,
-      readExample("moraine.yaml").replace("table: orders", "table: Orders").replace("type: ndjson", "type: avro"),
+      readExample("moraine.yaml").replace("table: orders", "table: Orders").replace("type: ndjson", "type: orc"),
     );
     const { code, stderr } = await runApp(file);
     expect(code).toBe(1);
     const [first, second] = stderr.split("\n");
     expect(first).toMatch(/wrong\.yaml:11: ingestions\[0\]\.target\.table: "Orders" is no Glue name; use lower-case/);
-    expect(second).toMatch(/wrong\.yaml:16: ingestions\[1\]\.format\.type: "avro" is not available yet; use csv/);
+    expect(second).toMatch(/wrong\.yaml:16: ingestions\[1\]\.format\.type: "orc" is not available yet; use csv/);
   });
 
   test("that is not there is named, with the way to name another", async () => {
