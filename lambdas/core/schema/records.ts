@@ -50,6 +50,8 @@ export interface SchemaChange {
   readonly fields: readonly DraftField[];
   readonly firstFile: ObjectUri;
   readonly openedAtMs: number;
+  /** A sweep is about to send the alert, or has died on the way. */
+  readonly alertingAtMs?: number;
   readonly alertedAtMs?: number;
   /** Oldest first; more than one when a change came up again after it had been decided. */
   readonly decisions: readonly Decision[];

@@ -1,5 +1,5 @@
 // The sweeper's part in schema changes: a new one raises one alert, and a decision that nobody carried to its end is.
-// Only the sweeper alerts, one sweep after the other, so a change is alerted once; after a crash between the message and the note of it, twice.
+// Only the sweeper alerts, so a change is alerted once, with counts; after a crash between the message and the note of it, twice.
 
 import type { Ingestion } from "../config.ts";
 import type { Revision } from "../ids.ts";
@@ -43,7 +43,7 @@ export async function tendSchemas(context: TendContext, ingestions: readonly Ing
       try {
         if (change.status !== "OPEN")
           released += (await carryOut(ports, settings, target, change, deadlineMs)).released;
-        else if (change.alertedAtMs === undefined) alerted += await alert(ports, change);
+        else if (change.alertedAtMs === undefined) alerted += await alert(context, change);
       } catch (error) {
         errors.push(error);
       }
@@ -52,16 +52,23 @@ export async function tendSchemas(context: TendContext, ingestions: readonly Ing
   return { alerted, released, errors };
 }
 
-async function alert(ports: TendContext["ports"], change: SchemaChange): Promise<number> {
+/** Said to be sent before it is, so that sweeps that overlap do not both send it; one that died in between is followed by another. */
+async function alert({ ports, settings }: TendContext, { ingestion, fingerprint }: SchemaChange): Promise<number> {
+  const key = changeKey(ingestion, fingerprint);
+  const item = await ports.ledger.read(key);
+  const change = item && readChange(item);
+  if (item === undefined || change?.status !== "OPEN" || change.alertedAtMs !== undefined) return 0;
+  const nowMs = ports.clock.now();
+  if ((change.alertingAtMs ?? 0) + settings.functionLifetimeMs > nowMs) return 0;
   const held = await countHeld(ports.ledger, change, COUNTED_MAX);
   // Its first file is on its way to being held, or came to another end.
   if (held.files === 0) return 0;
+  const alerting = changeItem({ ...change, alertingAtMs: nowMs }, ports.random.uuid() as Revision);
+  if ((await writeItem(ports.ledger, alerting, item.revision)).kind === "refused") return 0;
   await ports.alerts.publish(alertOf(change, held));
-  const item = await ports.ledger.read(changeKey(change.ingestion, change.fingerprint));
-  if (item === undefined) return 1;
-  const alerted = { ...readChange(item), alertedAtMs: ports.clock.now() };
+  const alerted = { ...change, alertingAtMs: nowMs, alertedAtMs: ports.clock.now() };
   // Refused: somebody decided at this moment, and needs no alert any more.
-  await writeItem(ports.ledger, changeItem(alerted, ports.random.uuid() as Revision), item.revision);
+  await writeItem(ports.ledger, changeItem(alerted, ports.random.uuid() as Revision), alerting.revision);
   return 1;
 }
 

@@ -120,6 +120,30 @@ describe("a file whose values do not fit", () => {
   });
 });
 
+test("an alert is sent once by sweeps that overlap, and again only when the one that would send it died", async () => {
+  const harness = harnessOf();
+  await landed(harness, "1", "a@c");
+  await landed(harness, "2", "b@c:long");
+  let sent = 0;
+  const alerts = {
+    publish: async () => {
+      sent++;
+      await tend(harness).then((other) => expect(other.sent).toEqual([]));
+      if (sent === 1) throw new Error("died before it could say so");
+    },
+  };
+  const ports = { ...harness.ports(), alerts };
+  const sweep = () =>
+    tendSchemas({ ports, settings: harness.settings, deadlineMs: Number.POSITIVE_INFINITY }, harness.ingestions);
+  expect((await sweep()).errors).toHaveLength(1);
+  expect((await sweep()).alerted).toBe(0);
+  harness.clock.advance(harness.settings.functionLifetimeMs);
+  expect((await sweep()).alerted).toBe(1);
+  harness.clock.advance(harness.settings.functionLifetimeMs);
+  expect((await sweep()).alerted).toBe(0);
+  expect(sent).toBe(2);
+});
+
 describe("a decision", () => {
   test.each<[Verdict, string[]]>([
     ["accept", ["c_v1", "c"]],
