@@ -263,8 +263,6 @@ export interface Inspection {
 export interface SourceShape {
   readonly index: number;
   readonly fields: readonly DraftField[];
-  /** Its rows, where they could be counted. */
-  readonly records?: number;
 }
 
 /** A column of the table that takes some of a source's values only by changing or losing them. */
@@ -362,6 +360,8 @@ export interface Conversion {
   inspect(known: Schema | undefined, spec?: PartitionSpec): Promise<Inspection>;
   /** The same, source by source: costs more, for when they are not all alike to the caller. Sources that fail are left for `inspect` to name. */
   inspectEach(known: Schema): Promise<readonly SourceShape[]>;
+  /** Rows of a source as it was seen; undefined: it cannot be read to its end. Reads it once more. */
+  countRecords(shape: SourceShape): Promise<number | undefined>;
   /** Takes a source out of everything that follows: the caller has decided its fate. */
   leaveOut(index: number): void;
   /** How the source is converted from now on. */

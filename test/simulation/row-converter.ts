@@ -87,6 +87,10 @@ class RowConversion implements Conversion {
     return this.#added.map(({ source, lines }) => ({ index: source.index, fields: fieldsOf(lines, known) }));
   }
 
+  async countRecords({ index }: SourceShape): Promise<number | undefined> {
+    return this.#added.find(({ source }) => source.index === index)?.lines.length;
+  }
+
   leaveOut(index: number): void {
     const at = this.#added.findIndex(({ source }) => source.index === index);
     if (at >= 0) this.#added.splice(at, 1);

@@ -7,7 +7,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { assert, MoraineError } from "../../core/errors.ts";
 import { UNPARTITIONED } from "../../core/iceberg/partition.ts";
 import { assignFieldIds, sameSchema } from "../../core/iceberg/schema.ts";
-import type { DraftField, PartitionSpec, Schema } from "../../core/iceberg/types.ts";
+import type { PartitionSpec, Schema } from "../../core/iceberg/types.ts";
 import type {
   Conversion,
   ConversionJob,
@@ -158,15 +158,13 @@ class DuckDbConversion implements Conversion {
     const shapes: SourceShape[] = [];
     for (const [index, parts] of Map.groupBy(this.#good(), callersIndex)) {
       const { fields, failures } = await this.#reader.inspect(parts, known);
-      if (failures.length > 0) continue;
-      const records = await this.#countRows(parts, fields);
-      shapes.push({ index, fields, ...(records === undefined ? {} : { records }) });
+      if (failures.length === 0) shapes.push({ index, fields });
     }
     return shapes;
   }
 
-  /** Undefined: they cannot be read to their end, which is for a conversion to say. */
-  async #countRows(sources: readonly SpooledSource[], seen: readonly DraftField[]): Promise<number | undefined> {
+  async countRecords({ index, fields: seen }: SourceShape): Promise<number | undefined> {
+    const sources = this.#good().filter((source) => callersIndex(source) === index);
     const { fields } = assignFieldIds(seen, 0);
     try {
       const selects = await this.#reader.selects(sources, { type: "struct", "schema-id": 0, fields });

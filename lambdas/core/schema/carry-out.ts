@@ -9,6 +9,8 @@
 import { mapLimit } from "../concurrency.ts";
 import { isKind, MoraineError } from "../errors.ts";
 import { formatIntake } from "../events.ts";
+import { currentSchema } from "../iceberg/metadata.ts";
+import { sameSchema } from "../iceberg/schema.ts";
 import type { TableMetadata } from "../iceberg/types.ts";
 import type { Fingerprint, IngestionId, Revision, TableName } from "../ids.ts";
 import { tableIdOf } from "../ids.ts";
@@ -127,7 +129,8 @@ async function changeTable(ports: DecisionPorts, target: TableName, change: Sche
     if (table === undefined) throw new MoraineError("Invalid", "the table is gone", { table: tableIdOf(target) });
     const { metadata } = table;
     const applied = applyDecision(metadata, change);
-    if (applied.lastColumnId === metadata["last-column-id"] && isCurrent(metadata, applied.schema)) return;
+    if (applied.lastColumnId === metadata["last-column-id"] && sameSchema(currentSchema(metadata), applied.schema))
+      return;
     const outcome = await commitSchema(ports.catalog, table, { ...applied, changed: true });
     if (outcome.kind === "conflict") continue;
     const { ingestion, table: tableId, fingerprint, differences } = change;
@@ -137,11 +140,6 @@ async function changeTable(ports: DecisionPorts, target: TableName, change: Sche
     return;
   }
   throw new MoraineError("Unavailable", "table keeps changing while a decision is applied", { table: change.table });
-}
-
-function isCurrent(metadata: Parameters<typeof applyDecision>[0], schema: { readonly fields: unknown }): boolean {
-  const current = metadata.schemas.find((each) => each["schema-id"] === metadata["current-schema-id"]);
-  return JSON.stringify(current?.fields) === JSON.stringify(schema.fields);
 }
 
 async function releaseHeld(

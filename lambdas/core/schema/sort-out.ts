@@ -29,7 +29,8 @@ export async function sortOut(job: TableJob, table: LoadedTable, seen: readonly 
   if (!mayDiffer(shape, growTable(shape, seen), ingestion)) return false;
   const settled = policy === "hold" ? settledBy(await changesOf(ports.ledger, ingestion.id)) : () => false;
   let out = false;
-  for (const { index, fields, records } of await conversion.inspectEach(shape.schema)) {
+  for (const source of await conversion.inspectEach(shape.schema)) {
+    const { index, fields } = source;
     if (policy === "rescue") {
       if (bringsColumns(growTable(shape, fields))) conversion.treat(index, RESCUE);
       continue;
@@ -39,6 +40,8 @@ export async function sortOut(job: TableJob, table: LoadedTable, seen: readonly 
     const differences = breaking.filter((difference) => !isSuspicion(difference) && !settled(difference));
     if (differences.length === 0) continue;
     out = true;
+    const isHeld = policy === "hold" && refused === undefined;
+    const records = isHeld ? await conversion.countRecords(source) : undefined;
     conversion.leaveOut(index);
     if (refused !== undefined) {
       await fates.fail([partitionFailure(index, refused)]);
