@@ -7,6 +7,7 @@ import { rename, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { decimalOf } from "../../core/iceberg/type-text.ts";
 import type { NestedField, Type } from "../../core/iceberg/types.ts";
+import { stringEnd } from "./json-text.ts";
 
 /** RE2: in a record's text, something that may be a number of more than 15 digits. */
 export const LONG_NUMBER = "[0-9][0-9.]{15}";
@@ -138,14 +139,4 @@ function keyOf(token: string): string {
   } catch {
     return text.slice(1, -1);
   }
-}
-
-/** After the closing quote, or -1. (One regular expression for a string of megabytes overflows V8's stack.) */
-function stringEnd(text: string, open: number): number {
-  for (let quote = text.indexOf('"', open + 1); quote > 0; quote = text.indexOf('"', quote + 1)) {
-    let slashes = 0;
-    while (text.charCodeAt(quote - 1 - slashes) === 0x5c) slashes++;
-    if (slashes % 2 === 0) return quote + 1;
-  }
-  return -1;
 }

@@ -90,17 +90,14 @@ function rescuedText(record: string, findings: readonly Finding[], { file, where
     for (let n = 1; names.has(name); n++) name = `${finding.path}_${n}`;
     names.add(name);
     const key = JSON.stringify(name);
-    return { value: `${key}:${jsonText(record, finding)}`, reason: `${key}:${JSON.stringify(finding.reason)}` };
+    return {
+      value: `${key}:${oneLine(record.slice(finding.start, finding.end))}`,
+      reason: `${key}:${JSON.stringify(finding.reason)}`,
+    };
   });
   const values = members.map(({ value }) => value).join(",");
   const reasons = members.map(({ reason }) => reason).join(",");
   return `{"values":{${values}},"reasons":{${reasons}},"file":${JSON.stringify(file)},${where}}`;
-}
-
-/** As it is written; NaN and Infinity, which are no JSON, as text. */
-function jsonText(record: string, { start, end }: Span): string {
-  const text = oneLine(record.slice(start, end));
-  return /^[-+]?[nNiI]/.test(text) && text !== "null" ? JSON.stringify(text) : text;
 }
 
 /** The value itself if it is a scalar, else its JSON text. */

@@ -3,6 +3,8 @@
 // the second turns `…+02:00` into a timestamp without zone, and costs six times as much (json_group_structure, 11 s for 250 MB).
 // The text is known to be valid JSON: DuckDB has split the records.
 
+import { skipSpace, stringEnd, stringValue } from "./json-text.ts";
+
 /** Everything a place in the records (a key, a list's elements) was seen to hold. */
 export interface Shape {
   bools: boolean;
@@ -220,32 +222,21 @@ export class ShapeReader {
   }
 
   #string(): string {
-    const from = this.#at;
+    const open = this.#at;
     this.#skipString();
-    const raw = this.#text.slice(from + 1, this.#at - 1);
-    return raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
+    return stringValue(this.#text, open, this.#at);
   }
 
   #skipString(): void {
-    let end = this.#text.indexOf('"', this.#at + 1);
-    while (end > 0 && this.#escaped(end)) end = this.#text.indexOf('"', end + 1);
+    const end = stringEnd(this.#text, this.#at);
     if (end < 0) throw new Error("not a JSON text");
-    this.#at = end + 1;
-  }
-
-  #escaped(quote: number): boolean {
-    let slashes = 0;
-    while (this.#text.charCodeAt(quote - 1 - slashes) === 0x5c) slashes++;
-    return slashes % 2 === 1;
+    this.#at = end;
   }
 
   /** The next character that is no white space. */
   #next(): number {
-    for (;;) {
-      const code = this.#text.charCodeAt(this.#at);
-      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return code;
-      this.#at++;
-    }
+    this.#at = skipSpace(this.#text, this.#at);
+    return this.#text.charCodeAt(this.#at);
   }
 }
 
