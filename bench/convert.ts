@@ -10,26 +10,16 @@ import { parseArgs } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { DuckDbConverter } from "../lambdas/adapters/converter/duckdb-converter.ts";
 import type { FormatOptions } from "../lambdas/core/config.ts";
+import { UNPARTITIONED } from "../lambdas/core/iceberg/partition.ts";
 import { assignFieldIds } from "../lambdas/core/iceberg/schema.ts";
 import type { Schema } from "../lambdas/core/iceberg/types.ts";
 import { objectUri } from "../lambdas/core/ids.ts";
 import type { Source } from "../lambdas/core/ports.ts";
 import { BAD_ROW_DEFAULTS } from "../lambdas/core/schema/defaults.ts";
-import { CSV_HEADER, csvRow, eventRow, writeRows } from "./datasets.ts";
+import { CSV, CSV_HEADER, csvRow, eventRow, writeRows } from "./datasets.ts";
 import { cost, duel, median } from "./duel.ts";
 
 const THREADS = 2;
-const UNPARTITIONED = { "spec-id": 0, fields: [] };
-const CSV: FormatOptions = {
-  type: "csv",
-  delimiter: ",",
-  header: true,
-  quote: '"',
-  escape: '"',
-  nullValues: [],
-  encoding: "utf-8",
-  skipLines: 0,
-};
 
 const { values } = parseArgs({
   options: {

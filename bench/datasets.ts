@@ -1,6 +1,19 @@
 // Files the conversion benches read: the shape of orders in CSV and of nested events in NDJSON, the same bytes on every machine.
 
 import { open } from "node:fs/promises";
+import type { FormatOptions } from "../lambdas/core/config.ts";
+
+/** The dialect of the CSV files made here. */
+export const CSV: FormatOptions = {
+  type: "csv",
+  delimiter: ",",
+  header: true,
+  quote: '"',
+  escape: '"',
+  nullValues: [],
+  encoding: "utf-8",
+  skipLines: 0,
+};
 
 const WORDS = "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa".split(
   " ",

@@ -11,26 +11,16 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { DuckDbConverter } from "../lambdas/adapters/converter/duckdb-converter.ts";
 import type { FormatOptions } from "../lambdas/core/config.ts";
+import { UNPARTITIONED } from "../lambdas/core/iceberg/partition.ts";
 import { assignFieldIds, RESCUED_DATA } from "../lambdas/core/iceberg/schema.ts";
 import type { DraftField, Schema } from "../lambdas/core/iceberg/types.ts";
 import { objectUri } from "../lambdas/core/ids.ts";
 import type { Conversion } from "../lambdas/core/ports.ts";
 import { BAD_ROW_DEFAULTS } from "../lambdas/core/schema/defaults.ts";
-import { CSV_HEADER, csvRow, type Dice, eventRow, writeRows } from "./datasets.ts";
+import { CSV, CSV_HEADER, csvRow, type Dice, eventRow, writeRows } from "./datasets.ts";
 import { type Cost, cost, median } from "./duel.ts";
 
-const UNPARTITIONED = { "spec-id": 0, fields: [] };
 const RESCUE = { rescue: true, routes: [] };
-const CSV: FormatOptions = {
-  type: "csv",
-  delimiter: ",",
-  header: true,
-  quote: '"',
-  escape: '"',
-  nullValues: [],
-  encoding: "utf-8",
-  skipLines: 0,
-};
 
 const { values } = parseArgs({
   options: {

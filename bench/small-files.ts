@@ -16,7 +16,7 @@ import type { Schema } from "../lambdas/core/iceberg/types.ts";
 import { objectUri } from "../lambdas/core/ids.ts";
 import type { Conversion } from "../lambdas/core/ports.ts";
 import { BAD_ROW_DEFAULTS } from "../lambdas/core/schema/defaults.ts";
-import { CSV_HEADER, csvRow, writeRows } from "./datasets.ts";
+import { CSV, CSV_HEADER, csvRow, writeRows } from "./datasets.ts";
 import { cost, duel, median } from "./duel.ts";
 
 const THREADS = 2;
@@ -60,16 +60,7 @@ async function addAll(conversion: Conversion, bodies: readonly Uint8Array[]): Pr
 
 function start(): Promise<Conversion> {
   return converter.start({
-    format: {
-      type: "csv",
-      delimiter: ",",
-      header: true,
-      quote: '"',
-      escape: '"',
-      nullValues: [],
-      encoding: "utf-8",
-      skipLines: 0,
-    },
+    format: CSV,
     compression: "auto",
     hints: {},
     inferTypes: true,

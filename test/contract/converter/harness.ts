@@ -8,7 +8,7 @@ import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { expect } from "vitest";
 import { DuckDbConverter } from "../../../lambdas/adapters/converter/duckdb-converter.ts";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
-import { assignFieldIds, evolveSchema, lineageFields } from "../../../lambdas/core/iceberg/schema.ts";
+import { assignFieldIds, evolveSchema, lineageFields, rescuedField } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftField, PartitionSpec, Schema } from "../../../lambdas/core/iceberg/types.ts";
 import { objectUri } from "../../../lambdas/core/ids.ts";
 import type {
@@ -32,6 +32,10 @@ export const csv: Extract<FormatOptions, { readonly type: "csv" | "tsv" }> = {
   encoding: "utf-8",
   skipLines: 0,
 };
+
+/** How core treats a source whose misfits are rescued, and the column that comes with it. */
+export const RESCUE: Treatment = { rescue: true, routes: [] };
+export const ADDS: readonly DraftField[] = [rescuedField];
 
 export const UNPARTITIONED: PartitionSpec = { "spec-id": 0, fields: [] };
 

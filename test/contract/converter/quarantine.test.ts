@@ -2,15 +2,16 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BadRowPolicy } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
-import type { DraftField } from "../../../lambdas/core/iceberg/types.ts";
-import type { ConversionJob, ConversionResult, Treatment } from "../../../lambdas/core/ports.ts";
+import type { ConversionJob, ConversionResult } from "../../../lambdas/core/ports.ts";
 import { QUARANTINE_FIELDS, QUARANTINE_TEXT_MAX, type QuarantineRow } from "../../../lambdas/core/schema/quarantine.ts";
 import {
+  ADDS,
   addAll,
   type Bytes,
   convertAll,
   csv,
   jobOf,
+  RESCUE,
   rowsOf,
   type Scratch,
   schemaOf,
@@ -24,8 +25,6 @@ beforeAll(async () => {
 });
 afterAll(() => work.remove());
 
-const RESCUE: Treatment = { rescue: true, routes: [] };
-const ADDS: readonly DraftField[] = [{ name: RESCUED_DATA, type: "string" }];
 const known = () =>
   schemaOf([
     { name: "id", type: "long" },

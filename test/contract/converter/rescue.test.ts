@@ -5,12 +5,14 @@ import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftField, PartitionSpec, Schema } from "../../../lambdas/core/iceberg/types.ts";
 import type { ConversionJob, Treatment } from "../../../lambdas/core/ports.ts";
 import {
+  ADDS,
   addAll,
   type Bytes,
   type Converted,
   convertAll,
   csv,
   jobOf,
+  RESCUE,
   rowsOf,
   type Scratch,
   schemaOf,
@@ -24,8 +26,6 @@ beforeAll(async () => {
 });
 afterAll(() => work.remove());
 
-const RESCUE: Treatment = { rescue: true, routes: [] };
-const ADDS: readonly DraftField[] = [{ name: RESCUED_DATA, type: "string" }];
 const known = (...more: readonly DraftField[]): Schema =>
   schemaOf([{ name: "id", type: "long" }, { name: "note", type: "string" }, ...more]);
 
