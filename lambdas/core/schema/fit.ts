@@ -2,11 +2,12 @@
 // policy and earlier decisions say, and what nobody has decided about is held. Every file leaves here converted, or with its fate on record.
 
 import { currentSchema, defaultSpec } from "../iceberg/metadata.ts";
-import { columnsOf, findField, RESCUED_DATA } from "../iceberg/schema.ts";
+import { findField, RESCUED_DATA } from "../iceberg/schema.ts";
+import type { Schema } from "../iceberg/types.ts";
 import type { ConversionResult, LoadedTable, Misfits, Treatment } from "../ports.ts";
 import { changesOf } from "./history.ts";
 import type { TableJob } from "./job.ts";
-import { columnTypeTexts, judgeMisfits, type MisfitVerdict, routesOf } from "./misfits.ts";
+import { judgeMisfits, type MisfitVerdict, routesOf } from "./misfits.ts";
 import { prepareTable } from "./prepare.ts";
 
 export interface Fitted {
@@ -43,17 +44,16 @@ async function settleMisfits(
 ): Promise<boolean> {
   const { conversion, fates, ingestion, ports } = job;
   const schema = currentSchema(metadata);
-  const types = columnTypeTexts(columnsOf(schema));
   const decided = routesOf(await changesOf(ports.ledger, ingestion.id));
   const routes = decided.filter(({ column }) => findField(schema, column)?.type === "string");
   let needsColumn = false;
   for (const source of misfits) {
     const { index } = source;
-    const judged = judgeMisfits(source, ingestion, types, routes);
+    const judged = judgeMisfits(source, ingestion, schema, routes);
     const before = treated.get(index);
     // Rescue comes after routes where rows are bad as well; after that nothing is left to try.
     const isNew = judged.kind !== "treat" || before === undefined || (judged.treatment.rescue && !before.rescue);
-    const verdict = isNew ? judged : lastResort(source, ingestion, types, before);
+    const verdict = isNew ? judged : lastResort(source, ingestion, schema, before);
     if (verdict.kind === "treat") {
       treated.set(index, verdict.treatment);
       conversion.treat(index, verdict.treatment);
@@ -75,10 +75,10 @@ async function settleMisfits(
 function lastResort(
   source: Misfits,
   ingestion: FitJob["ingestion"],
-  types: ReadonlyMap<string, string>,
+  schema: Schema,
   { rescue, routes }: Treatment,
 ): MisfitVerdict {
-  const unrouted = judgeMisfits(source, ingestion, types, []);
+  const unrouted = judgeMisfits(source, ingestion, schema, []);
   if (rescue || unrouted.kind !== "treat") return untreatable(source);
   return { kind: "treat", treatment: { rescue: true, routes } };
 }

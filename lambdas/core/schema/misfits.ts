@@ -1,7 +1,8 @@
 // What becomes of a file whose values do not all fit its table. Pure.
 
 import type { FormatOptions, Ingestion } from "../config.ts";
-import { typeText } from "../iceberg/schema.ts";
+import { columnsOf, typeText } from "../iceberg/schema.ts";
+import type { Schema } from "../iceberg/types.ts";
 import type { Misfits, Route, Treatment } from "../ports.ts";
 import type { Difference } from "./diff.ts";
 import type { HeldDifference, SchemaChange } from "./records.ts";
@@ -17,13 +18,14 @@ export type MisfitVerdict =
       readonly line?: number;
     };
 
-/** `tableTypes`: of the columns by dot path, as text. `routes`: by earlier decisions. */
+/** `routes`: by earlier decisions. */
 export function judgeMisfits(
   misfits: Misfits,
   { schema, format }: Pick<Ingestion, "schema" | "format">,
-  tableTypes: ReadonlyMap<string, string>,
+  table: Schema,
   routes: readonly Route[],
 ): MisfitVerdict {
+  const tableTypes = new Map(columnsOf(table).map(({ path, field }) => [path, typeText(field.type)]));
   const routed = new Set(routes.map(({ path }) => path));
   const open = misfits.columns.filter(({ path }) => !routed.has(path));
   const [first] = open;
@@ -35,7 +37,7 @@ export function judgeMisfits(
     open.reduce((sum, { records }) => sum + records, 0),
   );
   const few = unfit <= schema.rescueShareMax * misfits.records;
-  const firm = isJson(format) ? open.filter(({ path }) => !isInside(path, tableTypes)) : open;
+  const firm = isJson(format) ? open.filter(({ path }) => isFlat(path, table)) : open;
   // What no table could have a column for (an empty key) is nothing to decide about.
   const homeless = isJson(format) && open.every(({ path }) => !tableTypes.has(path)) && schema.policy !== "fail";
   if (schema.policy === "rescue" || homeless || (schema.policy === "evolve" && (few || firm.length === 0))) {
@@ -56,12 +58,11 @@ function isJson({ type }: FormatOptions): boolean {
 }
 
 /**
- * A structure of JSON records, or a place inside one. Records of many kinds share it (the parameters of every API there is), and what is
- * of another type in some of them is a fact about those, not about the table: nobody is asked.
+ * Not a structure of JSON records, nor a place inside one. Records of many kinds share it (the parameters of every API there is), and what is
+ * of another type in some of them is a fact about those, not about the table: nobody is asked. A column's own name may have dots.
  */
-function isInside(path: string, tableTypes: ReadonlyMap<string, string>): boolean {
-  if (!tableTypes.has(path)) return true;
-  return path.includes(".") || /^(struct|list|map)</.test(tableTypes.get(path) ?? "");
+function isFlat(path: string, { fields }: Schema): boolean {
+  return typeof fields.find(({ name }) => name === path)?.type === "string";
 }
 
 function differenceOf(column: Misfits["columns"][number], tableTypes: ReadonlyMap<string, string>): HeldDifference {
@@ -102,10 +103,4 @@ export function settledBy(changes: readonly SchemaChange[]): (difference: Differ
 
 function decidedAt({ decisions }: SchemaChange): number {
   return decisions.at(-1)?.atMs ?? 0;
-}
-
-export function columnTypeTexts(
-  columns: readonly { readonly path: string; readonly field: { readonly type: Parameters<typeof typeText>[0] } }[],
-): ReadonlyMap<string, string> {
-  return new Map(columns.map(({ path, field }) => [path, typeText(field.type)]));
 }

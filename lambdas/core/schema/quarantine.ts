@@ -94,7 +94,8 @@ function quarantineIngestion(id: IngestionId, target: Ingestion["target"], wareh
     format: { type: "ndjson" },
     compression: "auto",
     target: { ...quarantineTable(target), partitionBy: [], targetFileSizeBytes: TARGET_FILE_BYTES, properties: {} },
-    schema: { ...SCHEMA_DEFAULTS, columns, hints: columns },
+    // Nobody would be asked: whatever others make of the table, its rows are rescued and never held.
+    schema: { ...SCHEMA_DEFAULTS, columns, hints: columns, rescueShareMax: 1 },
     badRows: BAD_ROW_DEFAULTS,
     onOverwrite: "ignore",
     lineage: false,

@@ -2,17 +2,23 @@
 
 import { describe, expect, it } from "vitest";
 import type { Ingestion } from "../../../lambdas/core/config.ts";
+import { assignFieldIds } from "../../../lambdas/core/iceberg/schema.ts";
+import type { Schema } from "../../../lambdas/core/iceberg/types.ts";
 import type { MisfitColumn } from "../../../lambdas/core/ports.ts";
 import { SCHEMA_DEFAULTS } from "../../../lambdas/core/schema/defaults.ts";
 import { judgeMisfits, routesOf } from "../../../lambdas/core/schema/misfits.ts";
 import type { SchemaChange } from "../../../lambdas/core/schema/records.ts";
 
 const column = (path: string): MisfitColumn => ({ path, fileType: "string", records: 1, samples: ["n/a"], line: 3 });
-const TYPES = new Map([
-  ["price", "long"],
-  ["request", "struct<tags: long>"],
-  ["request.tags", "long"],
-]);
+const { fields } = assignFieldIds(
+  [
+    { name: "price", type: "long" },
+    { name: "list.price", type: "long" },
+    { name: "request", type: { type: "struct", fields: [{ name: "tags", type: "long" }] } },
+  ],
+  0,
+);
+const TABLE: Schema = { type: "struct", "schema-id": 0, fields };
 
 function judge(
   paths: readonly string[],
@@ -31,7 +37,7 @@ function judge(
   return judgeMisfits(
     misfits,
     ingestion,
-    TYPES,
+    TABLE,
     routes.map((path) => ({ path, column: `${path}_string` })),
   );
 }
@@ -67,6 +73,10 @@ describe("a file with values that do not fit", () => {
     expect(judge(["request.tags"], 900, { policy: "hold" })).toMatchObject({ kind: "hold" });
     const both = judge(["request.tags", "price"], 900);
     expect(both).toMatchObject({ kind: "hold", differences: [{ path: "price" }] });
+  });
+
+  it("is held for a column whose own name has dots", () => {
+    expect(judge(["list.price"], 900)).toMatchObject({ kind: "hold", differences: [{ path: "list.price" }] });
   });
 
   it("goes where earlier decisions send it, and asks about the rest only", () => {

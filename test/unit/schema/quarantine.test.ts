@@ -1,7 +1,11 @@
 // Rows and files that cannot be read, on their way into the quarantine table. Lines `QUARANTINE…` are rows that are none.
 
 import { describe, expect, test } from "vitest";
+import type { Ingestion } from "../../../lambdas/core/config.ts";
 import type { ObjectEvent } from "../../../lambdas/core/events.ts";
+import { assignFieldIds } from "../../../lambdas/core/iceberg/schema.ts";
+import type { Schema } from "../../../lambdas/core/iceberg/types.ts";
+import { judgeMisfits } from "../../../lambdas/core/schema/misfits.ts";
 import { quarantineIngestions } from "../../../lambdas/core/schema/quarantine.ts";
 import { Harness, ingestionOf } from "../core/harness.ts";
 
@@ -67,6 +71,15 @@ describe("the quarantine", () => {
     await harness.load([event]);
     await harness.commit();
     expect(await quarantined(harness)).toHaveLength(1);
+  });
+
+  test("holds nothing back, whatever others make of its table", () => {
+    const [quarantine] = quarantineIngestions([ingestionOf("orders")], "s3://warehouse/tables");
+    const { fields } = assignFieldIds([{ name: "text", type: "int" }], 0);
+    const columns = [{ path: "text", fileType: "string", records: 9, samples: [] }] as const;
+    const misfits = { index: 0, records: 9, unfit: 9, columns };
+    const table: Schema = { type: "struct", "schema-id": 0, fields };
+    expect(judgeMisfits(misfits, quarantine as Ingestion, table, [])).toMatchObject({ treatment: { rescue: true } });
   });
 
   test("gets rows that were on their way when the option was taken back", async () => {
