@@ -1,4 +1,4 @@
-// npm run fuzz -- --cases N [--seed S]
+// npm run fuzz -- --cases N [--seed S] [--only FORMAT]
 // Plays cases S, S+1, … in a process of their own, so that a crash, a case that hangs and memory beyond its bound are seen and named: each
 // failure prints the one command that repeats it. What a case is: fuzz-case.ts.
 
@@ -20,6 +20,8 @@ const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     cases: { type: "string", default: "1000" },
+    /** Of the sound files, those whose name begins like this: csv, tsv, ndjson, json, avro, parquet. */
+    only: { type: "string", default: "" },
     child: { type: "boolean", default: false },
   },
 });
@@ -32,7 +34,8 @@ else process.exitCode = await watch();
 async function playAll(): Promise<void> {
   const send = (message: Message) => new Promise<void>((sent) => process.send?.(message, () => sent()));
   const work = await scratch({ memoryLimitBytes: MEMORY_BYTES_MAX });
-  const sounds = await soundFiles();
+  const sounds = (await soundFiles()).filter(({ name }) => name.startsWith(values.only));
+  if (sounds.length === 0) throw new Error(`no sound file is called ${values.only}`);
   for (let seed = first; seed < end; seed++) {
     await send({ seed, begins: true });
     const result = await playCase(work, sounds, seed);
@@ -50,7 +53,9 @@ async function watch(): Promise<number> {
     failed++;
     console.log(`seed ${seed} fails (${story}):`);
     for (const problem of problems) console.log(`  ${problem.slice(0, 500)}`);
-    console.log(`  repeat: npm run fuzz -- --cases 1 --seed ${seed}`);
+    console.log(
+      `  repeat: npm run fuzz -- --cases 1 --seed ${seed}${values.only === "" ? "" : ` --only ${values.only}`}`,
+    );
   };
   for (let seed = first; seed < end; ) {
     const done = await playFrom(seed, (message) => {
@@ -76,7 +81,8 @@ function playFrom(
   seed: number,
   onCase: (message: Extract<Message, { readonly begins: false }>) => void,
 ): Promise<{ readonly seed: number; readonly problem?: string }> {
-  const child = fork(import.meta.filename, ["--child", "--seed", String(seed), "--cases", String(end - seed)]);
+  const range = ["--seed", String(seed), "--cases", String(end - seed), "--only", values.only];
+  const child = fork(import.meta.filename, ["--child", ...range]);
   return new Promise((resolve) => {
     let current = seed;
     let problem: string | undefined;

@@ -1,12 +1,22 @@
 // Writers that are not ours: one appends, one compacts (keeping starting sequence numbers, as Iceberg's rewrite does), one
-// expires snapshots and deletes what it thus made unreachable. They load, wait, and commit: so they race with our committers.
+// expires snapshots and deletes what it thus made unreachable, one alters columns. They load, wait, and commit: so they race with our committers.
 
 import { describeManifest, encodeManifest } from "../../lambdas/core/iceberg/manifest.ts";
 import { decodeManifestList, encodeManifestList } from "../../lambdas/core/iceberg/manifest-list.ts";
 import { currentSchema, currentSnapshot, defaultSpec } from "../../lambdas/core/iceberg/metadata.ts";
-import type { DataFile, ManifestEntry, ManifestFile, Snapshot, TableUpdate } from "../../lambdas/core/iceberg/types.ts";
+import { assignFieldIds, lineageFields } from "../../lambdas/core/iceberg/schema.ts";
+import type {
+  DataFile,
+  ManifestEntry,
+  ManifestFile,
+  NestedField,
+  Snapshot,
+  TableUpdate,
+} from "../../lambdas/core/iceberg/types.ts";
 import type { ObjectUri, TableName } from "../../lambdas/core/ids.ts";
 import type { Catalog, LoadedTable } from "../../lambdas/core/ports.ts";
+import { shapeOfTable } from "../../lambdas/core/schema/diff.ts";
+import { commitSchema } from "../../lambdas/core/table.ts";
 import type { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import { fileOf, type SimDataFile } from "./row-converter.ts";
 import { type LiveFile, liveFiles, reachable, rowsOf } from "./table-reader.ts";
@@ -78,6 +88,26 @@ export async function foreignExpiry(ports: ForeignPorts, name: TableName, keep: 
   ports.world.note(`foreign expiry ${name.table} -${ids.length}`);
   const after = reachable(ports.store, outcome.table.metadata);
   await ports.store.remove([...before].filter((uri) => !after.has(uri)) as ObjectUri[]);
+}
+
+const LINEAGE = new Set(lineageFields.map(({ name }) => name));
+
+/** An engine's `ALTER TABLE`: a column comes, goes, or is called otherwise. No file may be lost or wait for ever because of it. */
+export async function foreignAlteration(ports: ForeignPorts, name: TableName): Promise<void> {
+  const { world } = ports;
+  const base = await loadAndThink(ports, name);
+  if (base === undefined) return;
+  const { schema, lastColumnId } = shapeOfTable(base.metadata);
+  const chosen = world.pick(schema.fields.filter((field) => !LINEAGE.has(field.name)));
+  const kind = chosen === undefined ? "add" : world.pick(["add", "drop", "rename"]);
+  const added = assignFieldIds([{ name: `c${world.upTo(4)}`, type: world.pick(["long", "string"]) }], lastColumnId);
+  const renamed = { ...chosen, name: `${chosen?.name}_${world.upTo(3)}` } as NestedField;
+  const others = schema.fields.filter(({ id }) => kind === "add" || id !== chosen?.id);
+  const fields = [...others, ...(kind === "add" ? added.fields : kind === "rename" ? [renamed] : [])];
+  if (new Set(fields.map((field) => field.name)).size < fields.length) return;
+  const altered = { schema: { ...schema, fields }, lastColumnId: kind === "add" ? added.lastColumnId : lastColumnId };
+  const outcome = await commitSchema(ports.catalog, base, { ...altered, changed: true });
+  world.note(`foreign ${kind} of a column of ${name.table}: ${outcome.kind}`);
 }
 
 async function loadAndThink({ world, catalog }: ForeignPorts, name: TableName): Promise<LoadedTable | undefined> {

@@ -18,7 +18,7 @@ import { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import { MemoryPointer } from "../fakes/memory-pointer.ts";
 import { MemoryQueues } from "../fakes/memory-queues.ts";
 import { checkRun } from "./checks.ts";
-import { type ForeignPorts, foreignAppend, foreignCompaction, foreignExpiry } from "./foreigners.ts";
+import { type ForeignPorts, foreignAlteration, foreignAppend, foreignCompaction, foreignExpiry } from "./foreigners.ts";
 import { type FaultRates, Invocation, NO_FAULTS } from "./invocation.ts";
 import { Landing } from "./landing.ts";
 import { Mailbox } from "./mailbox.ts";
@@ -45,6 +45,7 @@ export interface SimulationResult {
 const ALL = [...INGESTIONS, ...QUARANTINES];
 const TABLES: readonly TableName[] = ALL.map(({ target }) => target);
 const FAULTY_MS = 90_000;
+const ALTERED_EVERY = 3;
 /** Before the end nobody decides any more, so that what was decided is carried out. */
 const SETTLING_MS = 2 * 60_000;
 /** Long enough for leases, visibility and leftovers to run out several times over. */
@@ -141,6 +142,13 @@ class Simulation {
         () => 3_000 + world.upTo(9_000),
         end,
         () => this.#foreigner(),
+      );
+    // In some seeds only, so that the others go on to prove what they are kept for.
+    if (this.#seed % ALTERED_EVERY === 0)
+      this.#every(
+        () => 4_000 + world.upTo(16_000),
+        end,
+        () => foreignAlteration(this.#foreignPorts(), world.pick(ALL).target),
       );
     const isOver = () => this.#problems.length > 0;
     await world.runUntil(end, isOver);
@@ -270,19 +278,19 @@ class Simulation {
 
   async #foreigner(): Promise<void> {
     const world = this.#world;
-    const catalog = new PointerCatalog({
-      store: this.#store,
-      pointer: this.#pointer,
-      clock: world,
-      random: world.random,
-    });
-    const ports: ForeignPorts = { world, store: this.#store, catalog };
+    const ports = this.#foreignPorts();
     const name = world.pick(INGESTIONS).target;
     const act = world.pick(["append", "compact", "expire"]);
     if (act === "compact") return foreignCompaction(ports, name);
     if (act === "expire") return foreignExpiry(ports, name, 1 + world.upTo(3));
     const rows = await foreignAppend(ports, name);
     this.#foreignRows.set(name.table, [...(this.#foreignRows.get(name.table) ?? []), ...rows]);
+  }
+
+  #foreignPorts(): ForeignPorts {
+    const [world, store] = [this.#world, this.#store];
+    const catalog = new PointerCatalog({ store, pointer: this.#pointer, clock: world, random: world.random });
+    return { world, store, catalog };
   }
 
   /** What went into the queues travels: hints may be delivered twice. */
