@@ -4,4 +4,10 @@
 import { runProgram } from "../cli/program.ts";
 import { systemTerminal } from "../cli/terminal.ts";
 
+// `moraine files | head`: whoever reads has enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 process.exitCode = await runProgram(process.argv.slice(2), systemTerminal);

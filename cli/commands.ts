@@ -1,7 +1,7 @@
 // One function per command: reads what it needs, asks the ledger, writes one answer. true: the answer is yes.
 
 import type { Operator } from "../lambdas/adapters/operator.ts";
-import type { Ingestion, MoraineConfig } from "../lambdas/core/config.ts";
+import { type Ingestion, idsText, type MoraineConfig } from "../lambdas/core/config.ts";
 import { parseConfig } from "../lambdas/core/config-file.ts";
 import { MoraineError } from "../lambdas/core/errors.ts";
 import { tableIdOf } from "../lambdas/core/ids.ts";
@@ -97,6 +97,7 @@ export async function onStack(
   }
   const told = options.endpointUrl ?? terminal.env["MORAINE_ENDPOINT_URL"];
   const parts = findParts(terminal, { ...options, ...(told === undefined ? {} : { endpointUrl: told }) });
+  warnOfOthers(terminal, options, parts, config);
   const endpointUrl = told ?? parts.endpointUrl;
   const region = options.region ?? parts.region ?? (endpointUrl === undefined ? undefined : LOCAL_REGION);
   const operator = terminal.connect({
@@ -105,6 +106,14 @@ export async function onStack(
     ...(endpointUrl === undefined ? {} : { endpointUrl }),
   });
   return ask({ operator, parts, config: resolveBuckets(config, parts.buckets) });
+}
+
+/** The stack may have been made of another configuration: its ingestions would seem to be empty, or would not be seen at all. */
+function warnOfOthers(terminal: Terminal, { config: name }: GlobalOptions, parts: StackParts, config: MoraineConfig) {
+  const [theirs, own] = [parts.ingestions, idsText(config)];
+  if (theirs === undefined || theirs === own) return;
+  const remedy = `give the file it was made of with --config, or deploy ${name}`;
+  terminal.writeError(`the stack has the ingestions ${theirs}, and ${name} has ${own}: ${remedy}\n`);
 }
 
 /** The local stack's; its services do not ask. */

@@ -14,6 +14,8 @@ export interface StackParts {
   readonly ledgerTable: string;
   /** Name of a bucket in `moraine.yaml` to its real name. */
   readonly buckets: Readonly<Record<string, string>>;
+  /** Of the configuration the stack was made of. */
+  readonly ingestions?: string;
   readonly queues: readonly { readonly queue: string; readonly url: string }[];
   /** ARN of the backfill state machine. */
   readonly backfill?: string;
@@ -77,6 +79,7 @@ function readOutputs(terminal: Pick<Terminal, "readFile">, file: string, stack: 
   const endpointUrl = text_("EndpointUrl");
   const region = text_("Region");
   const backfill = text_("BackfillStateMachineArn");
+  const ingestions = text_("Ingestions");
   return {
     ledgerTable,
     buckets: parseRecord(text_("Buckets") ?? "{}", file) as Record<string, string>,
@@ -85,6 +88,7 @@ function readOutputs(terminal: Pick<Terminal, "readFile">, file: string, stack: 
       return url === undefined ? [] : [{ queue, url }];
     }),
     ...(backfill === undefined ? {} : { backfill }),
+    ...(ingestions === undefined ? {} : { ingestions }),
     ...(endpointUrl === undefined ? {} : { endpointUrl }),
     ...(region === undefined ? {} : { region }),
   };

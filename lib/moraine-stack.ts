@@ -3,7 +3,7 @@
 
 import { CfnOutput, Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
-import type { MoraineConfig } from "../lambdas/core/config.ts";
+import { idsText, type MoraineConfig } from "../lambdas/core/config.ts";
 import { ENV } from "../lambdas/core/environment.ts";
 import { resolveBuckets } from "../lambdas/core/resolve-buckets.ts";
 import { Alarms } from "./alarms.ts";
@@ -71,6 +71,7 @@ export class MoraineStack extends Stack {
     sweeper.alertTo(alarms.topic);
     this.#output({
       Buckets: buckets,
+      Ingestions: idsText(config),
       WarehouseUri: warehouse.uri,
       LedgerTable: ledger.table.tableName,
       LedgerId: ledger.ledgerId,

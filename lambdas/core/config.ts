@@ -164,3 +164,14 @@ export interface MoraineConfig {
   readonly databases?: readonly DatabaseConfig[];
   readonly ingestions: readonly Ingestion[];
 }
+
+/** An output of a stack has at most 1,024 characters. */
+const IDS_TEXT_MAX = 1000;
+
+/** What tells apart the configurations that stacks were made of, for people: the ids of the ingestions. */
+export function idsText({ ingestions }: MoraineConfig): string {
+  return ingestions
+    .map(({ id }) => id)
+    .join(", ")
+    .slice(0, IDS_TEXT_MAX);
+}

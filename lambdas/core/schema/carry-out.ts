@@ -19,8 +19,9 @@ import type { Catalog, Ledger, LedgerItem, Queues } from "../ports.ts";
 import { type FileRecord, fileItem, fileKey, readFile } from "../records.ts";
 import type { Settings } from "../settings.ts";
 import { commitSchema } from "../table.ts";
+import { alterationsOf } from "./alterations.ts";
 import { applyDecision, bindDifferences } from "./apply.ts";
-import { differencesText, differenceText } from "./diff.ts";
+import { differencesText } from "./diff.ts";
 import { noteVersion } from "./history.ts";
 import type { SchemaPorts } from "./hold.ts";
 import {
@@ -133,9 +134,9 @@ async function changeTable(ports: DecisionPorts, target: TableName, change: Sche
       return;
     const outcome = await commitSchema(ports.catalog, table, { ...applied, changed: true });
     if (outcome.kind === "conflict") continue;
-    const { ingestion, table: tableId, fingerprint, differences } = change;
+    const { ingestion, table: tableId, fingerprint } = change;
     const schemaId = outcome.table.metadata["current-schema-id"];
-    const changes = differences.map(differenceText);
+    const changes = alterationsOf(currentSchema(metadata), currentSchema(outcome.table.metadata));
     await noteVersion(ports, { ingestion, table: tableId, schemaId, atMs: ports.clock.now(), changes, fingerprint });
     return;
   }

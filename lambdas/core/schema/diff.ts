@@ -17,7 +17,6 @@ import {
   lineageFields,
   PARTITION_FIELD,
   rescuedField,
-  type SchemaChange,
   type SchemaEvolution,
   typeText,
 } from "../iceberg/schema.ts";
@@ -126,27 +125,22 @@ export function isPartitionConflict({ tableType }: { readonly tableType?: string
   return tableType === PARTITION_FIELD;
 }
 
-/** What a loader did by itself, for people. */
-export function changeText({ kind, path, type }: SchemaChange): string {
-  return cut(kind === "added" ? `${path} ${typeText(type)} added` : `${path} ${kind}, now ${typeText(type)}`, TEXT_MAX);
-}
-
 /** Names and types of structures may be as long as a book: texts are cut, so that they fit ledger items, messages and terminals. */
 const TEXT_MAX = 300;
 const TEXTS_MAX = 1000;
 
-function cut(text: string, max: number): string {
+export function cutText(text: string, max = TEXT_MAX): string {
   return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
 }
 
 /** For people, in one line. */
 export function differencesText(differences: readonly Difference[]): string {
-  return cut(differences.map(differenceText).join("; "), TEXTS_MAX);
+  return cutText(differences.map(differenceText).join("; "), TEXTS_MAX);
 }
 
 /** For people: `price: long, the file has string`. */
 export function differenceText(difference: Difference): string {
-  return cut(wholeText(difference), TEXT_MAX);
+  return cutText(wholeText(difference));
 }
 
 function wholeText({ kind, path, tableType, fileType }: Difference): string {

@@ -5,13 +5,14 @@ import type { Ingestion } from "../config.ts";
 import { MoraineError } from "../errors.ts";
 import { currentSchema, defaultSpec } from "../iceberg/metadata.ts";
 import { UNPARTITIONED } from "../iceberg/partition.ts";
-import { assignFieldIds, lineageFields, parseType, rescuedField, type SchemaEvolution } from "../iceberg/schema.ts";
+import { assignFieldIds, lineageFields, parseType, rescuedField } from "../iceberg/schema.ts";
 import type { DraftField, TableUpdate } from "../iceberg/types.ts";
 import { tableIdOf } from "../ids.ts";
 import type { Conversion, Inspection, LoadedTable } from "../ports.ts";
 import { findGlobalSpec } from "../stage.ts";
 import { commitSchema, createTable, draftTable, loadOwnTable } from "../table.ts";
-import { addToTable, changeText, growTable, shapeOfTable } from "./diff.ts";
+import { alterationsOf } from "./alterations.ts";
+import { addToTable, growTable, shapeOfTable } from "./diff.ts";
 import { noteVersion } from "./history.ts";
 import type { TableJob } from "./job.ts";
 import { sortOut } from "./sort-out.ts";
@@ -48,7 +49,7 @@ export async function prepareTable(job: TableJob, rescued = false): Promise<Load
     if (!grown.changed && specs.length === 0) return table;
     const outcome = await commitSchema(ports.catalog, table, grown, specs);
     if (outcome.kind === "conflict") continue;
-    await noteGrowth(job, outcome.table, grown);
+    await noteGrowth(job, table, outcome.table);
     return outcome.table;
   }
   throw new MoraineError("Unavailable", "table keeps changing while its schema is prepared", {
@@ -105,16 +106,12 @@ function specUpdates({ metadata }: LoadedTable, ingestion: Ingestion): TableUpda
   return [{ action: "add-spec", spec: { "spec-id": id, fields: [] } }];
 }
 
-async function noteGrowth(
-  { ports, ingestion }: TableJob,
-  after: LoadedTable,
-  { changes }: SchemaEvolution,
-): Promise<void> {
-  const texts = changes.filter(({ kind }) => kind !== "absent").map(changeText);
-  if (texts.length === 0) return;
+async function noteGrowth({ ports, ingestion }: TableJob, before: LoadedTable, after: LoadedTable): Promise<void> {
+  const changes = alterationsOf(currentSchema(before.metadata), currentSchema(after.metadata));
+  if (changes.length === 0) return;
   const schemaId = after.metadata["current-schema-id"];
   const table = tableIdOf(ingestion.target);
-  await noteVersion(ports, { ingestion: ingestion.id, table, schemaId, atMs: ports.clock.now(), changes: texts });
+  await noteVersion(ports, { ingestion: ingestion.id, table, schemaId, atMs: ports.clock.now(), changes });
 }
 
 function inspect(conversion: Conversion, table: LoadedTable | undefined): Promise<Inspection> {

@@ -119,6 +119,16 @@ describe("moraine files", () => {
     expect(paths(out)).toEqual(["orders/bad"]);
   });
 
+  test("warns when the stack was made of another configuration", async () => {
+    const made = (ingestions: string) => ({
+      ...machine.files,
+      "cdk-outputs.json": outputsFile({ Ingestions: ingestions }),
+    });
+    const other = await run({ ...machine, files: made("orders, trail") }, "files");
+    expect(other.err).toMatch(/has the ingestions orders, trail, and moraine.yaml has orders, clicks: give .*--config/);
+    expect((await run({ ...machine, files: made("orders, clicks") }, "files")).err).toBe("");
+  });
+
   test("says that there is more than it shows", async () => {
     const { out } = await run(machine, "files", "--limit", "5", "--json");
     expect(paths(out)).toEqual(["orders/00", "orders/01", "orders/02", "orders/03", "orders/04"]);
