@@ -15,10 +15,11 @@ import type { MemoryObjectStore } from "../fakes/memory-object-store.ts";
 import type { MemoryPointer } from "../fakes/memory-pointer.ts";
 import { BUCKET, type Landing, type Version } from "./landing.ts";
 import type { SimRow } from "./row-converter.ts";
-import { INGESTIONS, LEDGER_ID, QUARANTINES } from "./settings.ts";
+import { LEDGER_ID, QUARANTINES } from "./settings.ts";
 import { currentRows, reachable } from "./table-reader.ts";
 
 export interface RestingState {
+  readonly ingestions: readonly Ingestion[];
   readonly store: MemoryObjectStore;
   readonly ledger: MemoryLedger;
   readonly pointer: MemoryPointer;
@@ -34,7 +35,7 @@ export function checkRun(state: RestingState): string[] {
   const problems: string[] = [];
   if (state.intakeLeft > 0) problems.push(`liveness: ${state.intakeLeft} messages are still in the intake queue`);
   problems.push(...checkDeadLetters(state), ...checkQuarantine(state, items));
-  for (const ingestion of INGESTIONS) {
+  for (const ingestion of state.ingestions) {
     try {
       problems.push(...checkTable(state, items, ingestion).map((problem) => `${ingestion.id}: ${problem}`));
     } catch (error) {

@@ -30,12 +30,15 @@ export class Landing {
   readonly #world: World;
   readonly #store: MemoryObjectStore;
   readonly #deliver: (body: string) => void;
+  readonly #prefixes: readonly string[];
   /** Share of uploads that no event tells of: what stands in the end is for a listing to find. */
   readonly #eventsLost: number;
   #sequence = 0;
   #serial = 0;
 
-  constructor(world: World, store: MemoryObjectStore, deliver: (body: string) => void) {
+  /** `prefixes`: of the keys; one that is there twice gets twice as many. */
+  constructor(world: World, store: MemoryObjectStore, deliver: (body: string) => void, prefixes: readonly string[]) {
+    this.#prefixes = prefixes;
     this.#world = world;
     this.#store = store;
     this.#deliver = deliver;
@@ -48,10 +51,10 @@ export class Landing {
 
   async act(): Promise<void> {
     const world = this.#world;
-    const prefix = world.pick(["rep", "rep", "rep", "app", "ign", "res"]);
+    const prefix = world.pick(this.#prefixes);
     const key = `${prefix}/${world.upTo(KEYS_PER_PREFIX)}`;
     if (this.current.has(key) && world.chance(0.06)) return this.#delete(key);
-    if (/^re/.test(prefix) && world.chance(0.15)) return this.#putBack(key);
+    if (/^(re|twi)/.test(prefix) && world.chance(0.15)) return this.#putBack(key);
     await this.#put(key, this.#newVersion(key));
   }
 

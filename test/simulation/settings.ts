@@ -49,6 +49,12 @@ export const INGESTIONS: readonly Ingestion[] = [
   ingestionOf("res", "replace", { policy: "rescue" }),
 ];
 
+/** Loads into the table of `rep`, and decides for itself. */
+export const TWIN: Ingestion = {
+  ...ingestionOf("twi", "replace", {}),
+  target: ingestionOf("rep", "replace", {}).target,
+};
+
 /** What loads the rows that `app` puts into quarantine. */
 export const QUARANTINES = quarantineIngestions(INGESTIONS, SETTINGS.warehouseUri);
 
