@@ -20,10 +20,11 @@ import {
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { lookAtFooter } from "./parquet-footer.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
-import { castDuck, checkedInt96, draftOfDuck, indexOfName, wider } from "./parquet-types.ts";
+import { castDuck, checkedInt96, draftOfDuck, indexOfName } from "./parquet-types.ts";
 import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
+import { widerIn } from "./wider.ts";
 
 interface ParquetGroup {
   /** As the file has them. */
@@ -84,7 +85,7 @@ export class ParquetReader implements FormatReader {
         const before = fields.get(key);
         fields.set(key, {
           name: before?.name ?? own?.name ?? name,
-          type: before === undefined ? seen : wider(before.type, seen),
+          type: before === undefined ? seen : widerIn(own?.type, before.type, seen),
         });
       }
     }
