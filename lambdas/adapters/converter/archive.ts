@@ -7,18 +7,17 @@ import { crc32 } from "node:zlib";
 import { extract } from "tar-stream";
 import { type Entry, openPromise, type ZipFile } from "yauzl";
 import { MoraineError } from "../../core/errors.ts";
+import { shownName } from "./member-name.ts";
 import { SpoolError } from "./spool-error.ts";
 
 export type ArchiveKind = "zip" | "tar";
 
 export interface Member {
-  /** To be shown. */
   readonly name: string;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
 const MEMBERS_MAX = 1000;
-const NAME_LENGTH_MAX = 80;
 const TAR_BLOCK_BYTES = 512;
 const TAR_MAGIC_AT = 257;
 /** Bytes from which on the kind of an archive is known. */
@@ -56,7 +55,7 @@ export async function* tarMembers(body: AsyncIterable<Uint8Array>): AsyncGenerat
         throw new SpoolError("UNSUPPORTED_ARCHIVE", `member ${shown} is a ${type}, and no file; pack the file itself`);
       } else {
         count.add();
-        yield { name: shown, body: readable("tar", entry as AsyncIterable<Uint8Array>, end) };
+        yield { name, body: readable("tar", entry as AsyncIterable<Uint8Array>, end) };
       }
     }
     await feeding;
@@ -100,7 +99,7 @@ export async function* zipMembers(path: string): AsyncGenerator<Member> {
       if (name.endsWith("/") || isNoData(name)) continue;
       refuseEntry(entry, name);
       count.add();
-      yield { name: shownName(name), body: readable("zip", checked(archive, entry)) };
+      yield { name, body: readable("zip", checked(archive, entry)) };
     }
   } catch (error) {
     throw damaged("zip", error, undefined);
@@ -151,15 +150,6 @@ function damaged(kind: ArchiveKind, error: unknown, received: unknown): unknown 
 /** What macOS adds: attributes of files, not their data. */
 function isNoData(name: string): boolean {
   return name.startsWith("__MACOSX/") || /(?:^|\/)\._[^/]*$/.test(name);
-}
-
-/** Printable, short, in quotes. */
-export function shownName(name: string): string {
-  const short = name.length > NAME_LENGTH_MAX ? `${name.slice(0, NAME_LENGTH_MAX)}…` : name;
-  return JSON.stringify(short).replace(
-    /[^\x20-\x7e…]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 class Count {
