@@ -40,6 +40,25 @@ describe.each(SIZES)("a %s compressed file", (_, text) => {
     expect(loaded).toEqual({ 0: lines, 1: lines, 2: lines, 3: lines, 4: lines });
   });
 
+  test("may be padded with zeros, but not hold data behind them", async () => {
+    const zeros = Buffer.alloc(70_000);
+    const { loaded, failures, rows } = await convertAll(work, jobOf(csv), {
+      padded: Buffer.concat([gzipSync(text), zeros]),
+      member: Buffer.concat([gzipSync(text), zeros, gzipSync("7,lost\n")]),
+      byte: Buffer.concat([gzipSync(text), zeros.subarray(0, 1), Buffer.from("7,lost\n")]),
+      appended: Buffer.concat([gzipSync(text), Buffer.from("7,lost\n")]),
+    });
+    expect(loaded).toEqual({ 0: lines });
+    expect(rows).toHaveLength(lines);
+    const end = gzipSync(text).length;
+    expect(failures).toMatchObject([
+      { index: 1, reason: "CORRUPT_COMPRESSION", byte: end + zeros.length },
+      { index: 2, reason: "CORRUPT_COMPRESSION", byte: end + 1 },
+      { index: 3, reason: "CORRUPT_COMPRESSION" },
+    ]);
+    expect(failures[0]?.message).toContain("; compress the file as a whole");
+  });
+
   test("may be several compressed parts one after the other", async () => {
     const half = text.indexOf("\n", text.length / 2) + 1;
     const parts = [text.slice(0, half), text.slice(half)];
