@@ -159,6 +159,33 @@ function castPrimitive(value: string, from: DuckDBType, to: PrimitiveType): stri
   return `CASE WHEN CAST(${cast} AS ${from.toString()}) IS DISTINCT FROM ${value} THEN error(${literal(MISFIT)}) ELSE ${cast} END`;
 }
 
+/** How many lists and maps lie in one another. */
+export function listsIn(type: DuckDBType): number {
+  const { LIST, MAP } = duckdb().DuckDBTypeId;
+  const own = type.typeId === LIST || type.typeId === MAP ? 1 : 0;
+  return own + Math.max(0, ...partsOf(type).map(listsIn));
+}
+
+/** A structure's member without a name cannot be asked for. */
+export function hasUnnamed(type: DuckDBType): boolean {
+  const isUnnamed = type.typeId === duckdb().DuckDBTypeId.STRUCT && type.entryNames.includes("");
+  return isUnnamed || partsOf(type).some(hasUnnamed);
+}
+
+function partsOf(type: DuckDBType): readonly DuckDBType[] {
+  const { DuckDBTypeId: Id } = duckdb();
+  switch (type.typeId) {
+    case Id.LIST:
+      return [type.valueType];
+    case Id.MAP:
+      return [type.keyType, type.valueType];
+    case Id.STRUCT:
+      return type.entryTypes;
+    default:
+      return [];
+  }
+}
+
 export function indexOfName(names: readonly string[], name: string): number {
   const exact = names.indexOf(name);
   if (exact >= 0) return exact;

@@ -20,7 +20,7 @@ import {
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { lookAtFooter } from "./parquet-footer.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
-import { castDuck, checkedInt96, draftOfDuck, indexOfName } from "./parquet-types.ts";
+import { castDuck, checkedInt96, draftOfDuck, hasUnnamed, indexOfName, listsIn } from "./parquet-types.ts";
 import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
@@ -35,6 +35,11 @@ interface ParquetGroup {
   readonly hasInt96: boolean;
   readonly sources: SpooledSource[];
 }
+
+/** Statements name what they add to a file's columns so. */
+const RESERVED = "__moraine_";
+/** Each further one more than doubles what DuckDB takes to plan a statement: 16 take 0.1 s, 24 half a minute (1.5.5). */
+const LISTS_MAX = 12;
 
 const PARQUET = { hive_partitioning: "false", union_by_name: "false", filename: literal(FILE_COLUMN) };
 
@@ -64,8 +69,8 @@ export class ParquetReader implements FormatReader {
       return unreadable(source, error);
     }
     const { names, types } = described;
-    if (names.some((name) => name.includes("\0")))
-      return failure(source, "INVALID_NAME", "a column's name holds NUL; rename it");
+    const problem = problemOf(names, types);
+    if (problem !== undefined) return failure(source, ...problem);
     const key = JSON.stringify([names, types.map(String), hasInt96]);
     const columns = columnNames(names, [...LINEAGE_NAMES]);
     const group = this.#groups.get(key) ?? { names, columns, types, hasInt96, sources: [] };
@@ -170,6 +175,18 @@ export class ParquetReader implements FormatReader {
       .map((group) => ({ ...group, sources: group.sources.filter((source) => wanted.has(source)) }))
       .filter((group) => group.sources.length > 0);
   }
+}
+
+/** What the statements that read the columns could not take. */
+function problemOf(names: readonly string[], types: readonly DuckDBType[]): [string, string] | undefined {
+  const reserved = names.find((name) => name.toLowerCase().startsWith(RESERVED));
+  if (reserved !== undefined) return ["INVALID_NAME", `column ${reserved} has a name of the loader's own; rename it`];
+  const unnamed = types.findIndex(hasUnnamed);
+  if (unnamed >= 0) return ["INVALID_NAME", `column ${names[unnamed]} has a member without a name; give it one`];
+  const deep = types.findIndex((type) => listsIn(type) > LISTS_MAX);
+  if (deep < 0) return undefined;
+  const message = `column ${names[deep]} holds lists and maps in one another, more than ${LISTS_MAX} deep; write it as JSON text`;
+  return ["NESTED_TOO_DEEPLY", message];
 }
 
 function unreadable(source: SpooledSource, error: unknown): SourceFailure {
