@@ -166,6 +166,10 @@ export function listsIn(type: DuckDBType): number {
   return own + Math.max(0, ...partsOf(type).map(listsIn));
 }
 
+export function levelsIn(type: DuckDBType): number {
+  return 1 + Math.max(0, ...partsOf(type).map(levelsIn));
+}
+
 /** A structure's member without a name cannot be asked for. */
 export function hasUnnamed(type: DuckDBType): boolean {
   const isUnnamed = type.typeId === duckdb().DuckDBTypeId.STRUCT && type.entryNames.includes("");

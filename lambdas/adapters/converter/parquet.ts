@@ -20,7 +20,7 @@ import {
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { lookAtFooter } from "./parquet-footer.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
-import { castDuck, checkedInt96, draftOfDuck, hasUnnamed, indexOfName, listsIn } from "./parquet-types.ts";
+import { castDuck, checkedInt96, draftOfDuck, hasUnnamed, indexOfName, levelsIn, listsIn } from "./parquet-types.ts";
 import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
@@ -40,6 +40,8 @@ interface ParquetGroup {
 const RESERVED = "__moraine_";
 /** Each further one more than doubles what DuckDB takes to plan a statement: 16 take 0.1 s, 24 half a minute (1.5.5). */
 const LISTS_MAX = 12;
+/** 60 take 1 s, 200 minutes. */
+const LEVELS_MAX = 64;
 
 const PARQUET = { hive_partitioning: "false", union_by_name: "false", filename: literal(FILE_COLUMN) };
 
@@ -183,10 +185,10 @@ function problemOf(names: readonly string[], types: readonly DuckDBType[]): [str
   if (reserved !== undefined) return ["INVALID_NAME", `column ${reserved} has a name of the loader's own; rename it`];
   const unnamed = types.findIndex(hasUnnamed);
   if (unnamed >= 0) return ["INVALID_NAME", `column ${names[unnamed]} has a member without a name; give it one`];
-  const deep = types.findIndex((type) => listsIn(type) > LISTS_MAX);
+  const deep = types.findIndex((type) => listsIn(type) > LISTS_MAX || levelsIn(type) > LEVELS_MAX);
   if (deep < 0) return undefined;
-  const message = `column ${names[deep]} holds lists and maps in one another, more than ${LISTS_MAX} deep; write it as JSON text`;
-  return ["NESTED_TOO_DEEPLY", message];
+  const bounds = `more than ${LEVELS_MAX} levels, or more than ${LISTS_MAX} lists and maps in one another`;
+  return ["NESTED_TOO_DEEPLY", `column ${names[deep]} has ${bounds}; write it as JSON text`];
 }
 
 function unreadable(source: SpooledSource, error: unknown): SourceFailure {

@@ -296,6 +296,11 @@ describe("what DuckDB reads wrongly or not at all", () => {
       "NESTED_TOO_DEEPLY",
       () => parquetOf(`SELECT ${"[".repeat(40)}1${"]".repeat(40)} AS c`),
     ],
+    [
+      "structures in structures too deep to plan for",
+      "NESTED_TOO_DEEPLY",
+      () => parquetOf(`SELECT ${"{'x': ".repeat(100)}1${"}".repeat(100)} AS c`),
+    ],
   ])("%s fails its file alone, with a remedy", async (_, reason, made) => {
     const files = { bad: await made(), good: await parquetOf("SELECT 7 AS k") };
     const { failures, rows } = await convertAll(work, parquet(), files);
