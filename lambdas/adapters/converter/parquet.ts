@@ -20,7 +20,16 @@ import {
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { lookAtFooter } from "./parquet-footer.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
-import { castDuck, checkedInt96, draftOfDuck, hasUnnamed, indexOfName, levelsIn, listsIn } from "./parquet-types.ts";
+import {
+  castDuck,
+  checkedInt96,
+  draftOfDuck,
+  hasUnnamed,
+  indexOfName,
+  LEVELS_MAX,
+  levelsIn,
+  listsIn,
+} from "./parquet-types.ts";
 import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
@@ -40,8 +49,6 @@ interface ParquetGroup {
 const RESERVED = "__moraine_";
 /** Each further one more than doubles what DuckDB takes to plan a statement: 16 take 0.1 s, 24 half a minute (1.5.5). */
 const LISTS_MAX = 12;
-/** 60 take 1 s, 200 minutes. */
-const LEVELS_MAX = 64;
 
 const PARQUET = { hive_partitioning: "false", union_by_name: "false", filename: literal(FILE_COLUMN) };
 

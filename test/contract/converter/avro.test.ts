@@ -234,6 +234,34 @@ describe("files", () => {
     }
   });
 
+  test("whose schemas nest without end fail alone, whether by arrays, records, wrapped types or names", async () => {
+    const one = '{"type":"record","name":"r","fields":[{"name":"c","type":';
+    const nestedIn = (open: (i: number) => string, close: string, depth: number) =>
+      `${one}${Array.from({ length: depth }, (_, i) => open(i)).join("")}"int"${close.repeat(depth)}}]}`;
+    const fields = Array.from({ length: 500 }, (_, i) => {
+      const inner = { type: "record", name: `n${i}`, fields: [{ name: "x", type: i === 0 ? "int" : `n${i - 1}` }] };
+      return { name: `f${i}`, type: inner };
+    });
+    const schemas: Record<string, string> = {
+      named: JSON.stringify({ type: "record", name: "r", fields }),
+    };
+    for (const depth of [500, 20_000]) {
+      schemas[`arrays ${depth}`] = nestedIn(() => '{"type":"array","items":', "}", depth);
+      schemas[`records ${depth}`] = nestedIn(
+        (i) => `{"type":"record","name":"n${i}","fields":[{"name":"x","type":`,
+        "}]}",
+        depth,
+      );
+      schemas[`types ${depth}`] = nestedIn(() => '{"type":', "}", depth);
+    }
+    const bad = Object.entries(schemas).map(([name, text]) => [name, headerOf(text, "null")] as const);
+    const files = { ...Object.fromEntries(bad), good: avroOf(recordOf({ c: "int" }), [{ c: 7 }]) };
+    const { failures, rows } = await convertAll(work, job, files);
+    expect(failures.map(({ reason }) => reason)).toEqual(bad.map(() => "NESTED_TOO_DEEPLY"));
+    expect(failures[0]?.message).toContain("; write what is inside as JSON text");
+    expect(rows).toEqual([{ c: 7 }]);
+  });
+
   test("that unfold to far more than they are end their own load only", async () => {
     const zeros = [{ id: 1n, name: "0".repeat(200 * 1024 * 1024) }];
     const bomb = avroOf(schema, zeros, { codec: "deflate" });
