@@ -46,9 +46,12 @@ function writable(value: string, from: DuckDBType, depth: number): string {
     }
     case Id.MAP: {
       const entry = `j${depth}`;
-      const key = textSql(`${entry}.key`, from.keyType);
-      const inner = writable(`${entry}.value`, from.valueType, depth + 1);
-      return `map_from_entries(list_transform(map_entries(${value}), lambda ${entry}: struct_pack(k := ${key}, v := ${inner})))`;
+      const key = `to_json(${textSql(`${entry}.key`, from.keyType)})`;
+      const inner = `to_json(${writable(`${entry}.value`, from.valueType, depth + 1)})`;
+      const member = `CAST(${key} AS VARCHAR) || ':' || coalesce(CAST(${inner} AS VARCHAR), 'null')`;
+      // Not as a map again: files may have a key twice, and no map is made of that.
+      const members = `array_to_string(list_transform(map_entries(${value}), lambda ${entry}: ${member}), ',')`;
+      return `CAST('{' || ${members} || '}' AS JSON)`;
     }
     default:
       return value;

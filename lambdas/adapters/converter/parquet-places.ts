@@ -88,11 +88,13 @@ function unfitSql(value: string, from: DuckDBType, to: Type, depth = 0): string 
   }
   if (to.type === "map" && from.typeId === Id.MAP) {
     if (JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to))) return "false";
-    return anySql(`map_entries(${value})`, depth, (entry) => {
+    const twice = `coalesce(len(map_keys(${value})) > len(list_distinct(map_keys(${value}))), false)`;
+    const unfit = anySql(`map_entries(${value})`, depth, (entry) => {
       const key = unfitSql(`${entry}.key`, from.keyType, to.key, depth + 1);
       const inner = unfitSql(`${entry}.value`, from.valueType, to.value, depth + 1);
       return key === "false" && inner === "false" ? "false" : `(${key} OR ${inner})`;
     });
+    return unfit === "false" ? twice : `(${twice} OR ${unfit})`;
   }
   return `(${value} IS NOT NULL)`;
 }

@@ -145,3 +145,20 @@ test("what is nested goes into a column of text as JSON text", async () => {
   const texts = new Set(converted.rows.map(({ c }) => c ?? null));
   expect(texts).toEqual(new Set(['{"a":["x","y, z"],"m":{"k":"/w=="},"n":null}', null]));
 });
+
+test("a map that has a key twice stays as it is, and becomes no other map", async () => {
+  /** {a: 1, a: 2} of longs. Written by pyarrow 26. */
+  const twice = Buffer.from(
+    "UEFSMRUAFSwVLCwVBBUAFQYVBhwAAAACAAAAAwICAAAABAIBAAAAYQEAAABhFQAVOBU4LBUEFQAVBhUGHAAAAAIAAAADAgIAAAAEAwEAAAAAAAAAAgAAAAAAAAAVBBlcNQAYBnNjaGVtYRUCADUCGAFjFQIVAkwsAAAANQQYCWtleV92YWx1ZRUEABUMJQAYA2tleSUATBwAAAAVBCUCGAV2YWx1ZQAWAhkcGSwmABwVDBklBgAZOAFjCWtleV92YWx1ZQNrZXkVABYEFlIWUiYISRwVABUAFQIAPBYEGSYCAhk2AAAEAAAAJgAcFQQZJQYAGTgBYwlrZXlfdmFsdWUFdmFsdWUVABYEFl4WXiZaSRwVABUAFQIAPCkmAgIZRgAAAAQAAAAWsAEWAiYIFrABACggcGFycXVldC1jcHAtYXJyb3cgdmVyc2lvbiAyNi4wLjEZLBwAABwAAAACAQAAUEFSMQ==",
+    "base64",
+  );
+  const map = (value: DraftType) => table({ type: "map", key: "string", value });
+  const same = await convertAll(work, job, { twice }, { known: map("long") });
+  expect([same.misfits, same.failures, same.rows.length]).toEqual([[], [], 1]);
+  const text = await convertAll(work, job, { twice }, { known: table("string") });
+  expect([text.misfits, text.failures, text.rows]).toEqual([[], [], [{ c: '{"a":1,"a":2}' }]]);
+  const other = await convertAll(work, job, { twice }, { known: map("double"), treat: () => RESCUE, adds: ADDS });
+  expect(other.failures).toEqual([]);
+  expect(other.misfits).toMatchObject([{ index: 0, records: 1, unfit: 1 }]);
+  expect(String(other.rows[0]?.[RESCUED_DATA])).toContain('"values":{"c":{"a":1,"a":2}}');
+});
