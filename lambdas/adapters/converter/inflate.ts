@@ -84,6 +84,11 @@ export function unreadFormatOf(start: Uint8Array): string | undefined {
   return UNREAD.find(([, magic]) => hex.startsWith(magic))?.[0];
 }
 
+const UNREAD_ZSTD: Readonly<Record<string, string>> = {
+  ZSTD_error_frameParameter_windowTooLarge: "has a window of more than 128 MiB; compress it without --long",
+  ZSTD_error_dictionary_wrong: "needs a dictionary; compress it without one",
+};
+
 async function* inflate(
   body: CountedBody,
   compressed: AsyncIterable<Uint8Array>,
@@ -95,7 +100,10 @@ async function* inflate(
   } catch (error) {
     if (body.failure !== undefined) throw body.failure;
     if (error instanceof SpoolError || error instanceof MoraineError) throw error;
-    const cut = (error as { code?: string }).code === "Z_BUF_ERROR" || /unexpected end|incomplete/i.test(String(error));
+    const { code } = error as { readonly code?: string };
+    const unread = UNREAD_ZSTD[code ?? ""];
+    if (unread !== undefined) throw new SpoolError("UNSUPPORTED_COMPRESSION", `zstd data ${unread}`);
+    const cut = code === "Z_BUF_ERROR" || /unexpected end|incomplete/i.test(String(error));
     throw cut
       ? new SpoolError(
           "TRUNCATED",

@@ -24,6 +24,20 @@ const SIZES: [string, string][] = [
   ["large", rowsOfCsv(60_000)],
 ];
 
+test("zstd that needs more than its own bytes, or than memory, is refused with the remedy", async () => {
+  const frame = (...header: readonly number[]) => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, ...header, 9, 0, 0, 0x61]);
+  const { loaded, failures } = await convertAll(work, jobOf(csv), {
+    plain: frame(0, 0x38),
+    "window of 1 GiB": frame(0, 20 << 3),
+    dictionary: frame(1, 0x38, 7),
+  });
+  expect(loaded).toEqual({ 0: 0 });
+  expect(failures).toMatchObject([
+    { index: 1, reason: "UNSUPPORTED_COMPRESSION", message: expect.stringContaining("; compress it without --long") },
+    { index: 2, reason: "UNSUPPORTED_COMPRESSION", message: expect.stringContaining("; compress it without one") },
+  ]);
+});
+
 describe.each(SIZES)("a %s compressed file", (_, text) => {
   const lines = text.trim().split("\n").length - 1;
 
