@@ -90,12 +90,13 @@ export class ParquetReader implements FormatReader {
 
   async inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
     const fields = new Map<string, DraftField>();
+    const table = new Map(known?.fields.toReversed().map((field) => [field.name.toLowerCase(), field]));
     for (const group of this.#groupsOf(sources)) {
       for (const [i, name] of group.columns.entries()) {
         const hint = hintOf(this.#context.job, name);
         const seen = hint ?? draftOfDuck(group.types[i] as DuckDBType);
-        const own = known?.fields.find((field) => field.name.toLowerCase() === name.toLowerCase());
         const key = name.toLowerCase();
+        const own = table.get(key);
         const before = fields.get(key);
         fields.set(key, {
           name: before?.name ?? own?.name ?? name,
@@ -256,8 +257,10 @@ function scanOf(
 }
 
 function placesIn(group: ParquetGroup, schema: Schema): ParquetPlace[] {
+  // Of two fields that are one column's the first has it.
+  const fields = new Map(schema.fields.toReversed().map((field) => [indexOfField(group, field), field]));
   return group.names.flatMap((name, i) => {
-    const field = schema.fields.find((candidate) => indexOfField(group, candidate) === i);
+    const field = fields.get(i);
     return placesOf(
       field?.name ?? (group.columns[i] as string),
       ident(name),

@@ -345,6 +345,16 @@ describe("what DuckDB reads wrongly or not at all", () => {
     }
   });
 
+  test("of four thousand columns beside one of another costs seconds, and not a minute", async () => {
+    const columns = Array.from({ length: 4000 }, (_, i) => `${i} AS c${i}`);
+    const files = { wide: await parquetOf(`SELECT ${columns.join(", ")}`), narrow: await parquetOf("SELECT 7 AS k") };
+    const before = process.cpuUsage();
+    const { loaded, inspection } = await convertAll(work, parquet(), files);
+    expect(loaded).toEqual({ 0: 1, 1: 1 });
+    expect(inspection.fields).toHaveLength(4001);
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(12);
+  });
+
   test("members of structures that differ only by case from file to file are one, as columns are", async () => {
     const files = {
       "upper.parquet": await parquetOf("SELECT {'A': 1, 'Only': 2} AS S"),
