@@ -18,7 +18,7 @@ export async function* gunzip(compressed: AsyncIterable<Uint8Array>): AsyncGener
       { byte: at },
     );
   } finally {
-    await tail.close();
+    tail.close();
   }
 }
 
@@ -61,8 +61,9 @@ class Tail {
     return this.#firstData();
   }
 
-  async close(): Promise<void> {
-    await this.#iterator.return?.();
+  /** Not waited for: a body that stalls would keep its error back. */
+  close(): void {
+    this.#iterator.return?.().catch(() => undefined);
   }
 
   async #next(): Promise<Uint8Array | undefined> {
