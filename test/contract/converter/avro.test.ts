@@ -126,10 +126,10 @@ describe("types", () => {
   test("a union of several kinds is JSON text, and a text in it is itself", async () => {
     const inner = { type: "record", name: "p", fields: [{ name: "n", type: "long" }] };
     const schema = recordOf({ u: ["null", "long", "string", { type: "array", items: "double" }, inner] });
-    const values = [null, 9007199254740993n, "x", [1.5, Number.NaN], { n: 1n }].map((u) => ({ u }));
+    const values = [null, 9007199254740993n, "x", [1.5, Number.NaN, -0], { n: 1n }].map((u) => ({ u }));
     const { rows, failures } = await convertAll(work, job, { "a.avro": avroOf(schema, values, { blockRecords: 2 }) });
     expect(failures).toEqual([]);
-    expect(rows.map(({ u }) => u)).toEqual([null, "9007199254740993", "x", '[1.5,"NaN"]', '{"n":1}']);
+    expect(rows.map(({ u }) => u)).toEqual([null, "9007199254740993", "x", '[1.5,"NaN",-0.0]', '{"n":1}']);
   });
 
   test("columns that differ only by case, or are lineage's, get names of their own", async () => {
