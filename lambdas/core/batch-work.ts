@@ -135,6 +135,7 @@ export class BatchWork implements Fates {
     const { bucket, key, version } = this.#at(index).file;
     return quarantineFile(this.#ports, this.#settings.warehouseUri, this.#ingestion.target, {
       file: objectUri(bucket, key),
+      member: null,
       version: version.etag,
       line: line ?? null,
       byte: byte ?? null,

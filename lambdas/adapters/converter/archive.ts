@@ -7,20 +7,24 @@ import { crc32 } from "node:zlib";
 import { extract } from "tar-stream";
 import { type Entry, openPromise, type ZipFile } from "yauzl";
 import { MoraineError } from "../../core/errors.ts";
+import { shownName } from "./member-name.ts";
 import { SpoolError } from "./spool-error.ts";
 
 export type ArchiveKind = "zip" | "tar";
 
 export interface Member {
-  /** To be shown. */
   readonly name: string;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
 const MEMBERS_MAX = 1000;
-const NAME_LENGTH_MAX = 80;
 const TAR_BLOCK_BYTES = 512;
 const TAR_MAGIC_AT = 257;
+/** Stored and deflated: what every program writes unless it is told otherwise. */
+const METHODS: ReadonlySet<number> = new Set([0, 8]);
+const MADE_BY_UNIX = 3;
+/** The kind of a file, in the four highest bits of its mode there. */
+const UNIX_LINK = 0o12;
 /** Bytes from which on the kind of an archive is known. */
 export const ARCHIVE_HEAD_BYTES = TAR_BLOCK_BYTES;
 
@@ -53,10 +57,13 @@ export async function* tarMembers(body: AsyncIterable<Uint8Array>): AsyncGenerat
       const shown = shownName(name);
       if (type === "directory" || type?.startsWith("pax") === true || isNoData(name)) entry.resume();
       else if (type !== "file" && type !== "contiguous-file") {
-        throw new SpoolError("UNSUPPORTED_ARCHIVE", `member ${shown} is a ${type}, and no file; pack the file itself`);
+        const kind = type === null ? "of a kind that is not known (sparse files are)" : `a ${type}, and no file`;
+        throw new SpoolError("UNSUPPORTED_ARCHIVE", `member ${shown} is ${kind}; pack the file itself`);
+      } else if (Object.hasOwn(entry.header.pax ?? {}, "GNU.sparse.major")) {
+        throw new SpoolError("UNSUPPORTED_ARCHIVE", `member ${shown} is a sparse file; pack it without --sparse`);
       } else {
-        count.add();
-        yield { name: shown, body: readable("tar", entry as AsyncIterable<Uint8Array>, end) };
+        count.add(name);
+        yield { name, body: readable("tar", entry as AsyncIterable<Uint8Array>, end) };
       }
     }
     await feeding;
@@ -99,8 +106,8 @@ export async function* zipMembers(path: string): AsyncGenerator<Member> {
       const name = Buffer.from(entry.fileName as unknown as Uint8Array).toString("utf8");
       if (name.endsWith("/") || isNoData(name)) continue;
       refuseEntry(entry, name);
-      count.add();
-      yield { name: shownName(name), body: readable("zip", checked(archive, entry)) };
+      count.add(name);
+      yield { name, body: readable("zip", checked(archive, entry)) };
     }
   } catch (error) {
     throw damaged("zip", error, undefined);
@@ -113,6 +120,13 @@ function refuseEntry(entry: Entry, name: string): void {
   const shown = shownName(name);
   if (entry.isEncrypted()) {
     throw new SpoolError("ENCRYPTED_ARCHIVE", `member ${shown} is encrypted; pack it without a password`);
+  }
+  if (entry.versionMadeBy >> 8 === MADE_BY_UNIX && entry.externalFileAttributes >>> 28 === UNIX_LINK) {
+    throw new SpoolError("UNSUPPORTED_ARCHIVE", `member ${shown} is a symlink, and no file; pack the file itself`);
+  }
+  if (!METHODS.has(entry.compressionMethod)) {
+    const message = `member ${shown} is compressed by method ${entry.compressionMethod}, which cannot be read; pack it with deflate`;
+    throw new SpoolError("UNSUPPORTED_ARCHIVE", message);
   }
   if (name === "[Content_Types].xml") {
     throw new SpoolError("UNSUPPORTED_FORMAT", "an Office document (xlsx, docx); export its sheets as CSV");
@@ -153,19 +167,14 @@ function isNoData(name: string): boolean {
   return name.startsWith("__MACOSX/") || /(?:^|\/)\._[^/]*$/.test(name);
 }
 
-/** Printable, short, in quotes. */
-export function shownName(name: string): string {
-  const short = name.length > NAME_LENGTH_MAX ? `${name.slice(0, NAME_LENGTH_MAX)}…` : name;
-  return JSON.stringify(short).replace(
-    /[^\x20-\x7e…]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
 class Count {
-  #members = 0;
-  add(): void {
-    if (++this.#members > MEMBERS_MAX) {
+  readonly #names = new Set<string>();
+  add(name: string): void {
+    if (this.#names.has(name)) {
+      const message = `holds ${shownName(name)} twice, and only one of them may be meant; pack each file once`;
+      throw new SpoolError("DUPLICATE_MEMBER", message);
+    }
+    if (this.#names.add(name).size > MEMBERS_MAX) {
       throw new SpoolError("TOO_MANY_MEMBERS", `holds more than ${MEMBERS_MAX} files; upload them one by one`);
     }
   }

@@ -11,8 +11,8 @@ import {
 import type { NestedField, PartitionSpec, Schema } from "../../core/iceberg/types.ts";
 import type { Session } from "./engine.ts";
 import { FILE_COLUMN, type FormatReader, type ReaderContext, type SpooledSource } from "./format.ts";
+import { checkedColumn } from "./required.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
-import { NULL_IN } from "./strict-cast.ts";
 import { listen, type Tally, tellingRows } from "./tally.ts";
 import { type CopiedFile, type WriteTarget, writeDataFiles } from "./write.ts";
 
@@ -88,10 +88,7 @@ function rowsOf(
 function columnValue(field: NestedField, lineage: "r" | "s", ingestedAtMs: number): string {
   if (field.name === LINEAGE_INGESTED_AT) return `make_timestamptz(${Math.trunc(ingestedAtMs) * 1000})`;
   if (JOINED.has(field.name)) return `${lineage}.${field.name}`;
-  const column = `r.${ident(field.name)}`;
-  if (!field.required) return column;
-  const refused = `error(${literal(NULL_IN + Buffer.from(field.name).toString("hex"))})`;
-  return `CASE WHEN ${column} IS NULL THEN ${refused} ELSE ${column} END`;
+  return checkedColumn(field, "r");
 }
 
 /** What counts the rows that have something in `_rescued_data`; most conversions have nothing of the kind. */

@@ -8,6 +8,7 @@ import { AvroError } from "./avro-error.ts";
 import { jsonTextOf } from "./avro-json.ts";
 import { logicalPlace } from "./avro-logical.ts";
 import { duckdb } from "./engine.ts";
+import { LEVELS_MAX, levelsIn } from "./parquet-types.ts";
 
 export type AvroType = string | readonly AvroType[] | AvroObject;
 export interface AvroObject {
@@ -41,12 +42,16 @@ export interface AvroField {
 
 /** Names that are used again cost no text in the schema, and double what they stand for each time. */
 const LEAVES_MAX = 20_000;
+/** Of a schema, where a level of a column may take three: a record, a union with null, and a type that is wrapped. */
+const DEPTH_MAX = 4 * LEVELS_MAX;
 
 /** What is being compiled: names known so far, and those whose definition has not ended. */
 interface Scope {
   readonly known: Map<string, Place>;
   readonly open: Set<string>;
   readonly namespace: string;
+  /** Types that are being compiled around this one. */
+  readonly depth: number;
 }
 
 /** The fields of the records. AvroError for a schema that makes no sense, refers to itself, or is of no records. */
@@ -63,7 +68,7 @@ export function compileAvro(schemaText: string): readonly AvroField[] {
       "its schema is of no record; rows must be records, so wrap the values in one",
     );
   }
-  const scope: Scope = { known: new Map(), open: new Set(), namespace: "" };
+  const scope: Scope = { known: new Map(), open: new Set(), namespace: "", depth: 0 };
   open(schema, scope);
   return fieldsOf(schema, scope);
 }
@@ -72,7 +77,13 @@ function senseless(problem: string): AvroError {
   return new AvroError("MALFORMED_AVRO", `its schema ${problem}; write the file again`, 0);
 }
 
-function compile(type: AvroType | undefined, scope: Scope): Place {
+function tooDeep(): AvroError {
+  return new AvroError("NESTED_TOO_DEEPLY", "its schema nests types too deeply; write what is inside as JSON text");
+}
+
+function compile(type: AvroType | undefined, around: Scope): Place {
+  const scope = { ...around, depth: around.depth + 1 };
+  if (scope.depth > DEPTH_MAX) throw tooDeep();
   if (typeof type === "string") return primitive(type) ?? named(type, scope);
   if (Array.isArray(type)) return union(type as readonly AvroType[], scope);
   if (typeof type !== "object" || type === null) throw senseless("lacks a type");
@@ -201,7 +212,9 @@ function fieldsOf(schema: AvroObject, scope: Scope): AvroField[] {
   const inner = { ...scope, namespace: namespaceOf(schema, scope) };
   const fields = schema.fields.map(({ name, type }) => {
     if (typeof name !== "string" || name === "" || name.includes("\0")) throw senseless("has a field without a name");
-    return { name, place: compile(type, inner) };
+    const place = compile(type, inner);
+    if (place.type !== undefined && levelsIn(place.type) > LEVELS_MAX) throw tooDeep();
+    return { name, place };
   });
   const leaves = fields.reduce((sum, { place }) => sum + place.leaves, 0);
   if (leaves > LEAVES_MAX) {

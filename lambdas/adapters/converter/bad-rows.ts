@@ -94,11 +94,12 @@ export function quarantineRow({ source, member }: SpooledSource, row: BadRow): Q
   const text = row.text.length > QUARANTINE_TEXT_MAX ? [...row.text.slice(0, 2 * QUARANTINE_TEXT_MAX)] : undefined;
   return {
     file: source.uri,
+    member: member ?? null,
     version: source.etag,
     line: row.line,
     byte: row.byte,
     reason: row.reason,
-    message: member === undefined ? row.message : `member ${member}: ${row.message}`,
+    message: row.message,
     text: text === undefined ? row.text : text.slice(0, QUARANTINE_TEXT_MAX).join(""),
   };
 }

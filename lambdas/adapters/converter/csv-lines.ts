@@ -5,6 +5,7 @@ import type { CsvOptions } from "./csv-header.ts";
 import { type Dialect, eachRecord, RecordLines } from "./csv-records.ts";
 import { FILE_COLUMN, type SpooledSource } from "./format.ts";
 import { answer, forget, lookup } from "./lookup.ts";
+import { memberJson } from "./member-name.ts";
 import { ROW } from "./places.ts";
 
 /** What is the same for all files of a scan. */
@@ -49,7 +50,8 @@ export class CsvLines {
     const members = this.answer(`lines-${name}`, (row) => {
       const place = placeOf(row);
       const line = lines[place]?.lineOf(row - (ends[place - 1] ?? 0)) ?? null;
-      return `"file":${JSON.stringify(sources[place]?.source.uri)},"line":${line}`;
+      const source = sources[place];
+      return `"file":${JSON.stringify(source?.source.uri)},${memberJson(source ?? {})}"line":${line}`;
     });
     const found = lookup(members, ROW);
     if (sources.length === 1) return found;

@@ -6,13 +6,14 @@ import type { PrimitiveType, Schema } from "../../core/iceberg/types.ts";
 import type { ConversionJob, Inspection, Misfits, Source, SourceFailure, Treatment } from "../../core/ports.ts";
 import type { Mended } from "./bad-rows.ts";
 import type { Session } from "./engine.ts";
+import { shownName } from "./member-name.ts";
 import type { Spooled } from "./spool.ts";
 
 /** A source that lies in the work directory. */
 export interface SpooledSource extends Omit<Spooled, "head"> {
   readonly source: Source;
   readonly path: string;
-  /** Of a file in an archive: the name to show, and the index of the archive. `source.index` is then the file's own. */
+  /** Of a file in an archive: its name there (member-name.ts), and the index of the archive. `source.index` is then the file's own. */
   readonly member?: string;
   readonly archiveIndex?: number;
 }
@@ -94,7 +95,7 @@ export function failure(
   message: string,
   place: { readonly line?: number; readonly byte?: number; readonly column?: string } = {},
 ): SourceFailure {
-  const shown = source.member === undefined ? message : `member ${source.member}: ${message}`;
+  const shown = source.member === undefined ? message : `member ${shownName(source.member)}: ${message}`;
   return { index: source.source.index, reason, message: shown, ...place };
 }
 

@@ -1,11 +1,12 @@
 // Decompression that believes nothing: what a file is, its first bytes say; that it is whole, the decompressor must have seen its end.
 
-import { Readable, type Transform } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { createZstdDecompress } from "node:zlib";
 import type { Compression } from "../../core/config.ts";
 import { MoraineError } from "../../core/errors.ts";
+import { gunzip } from "./gunzip.ts";
 import { peek } from "./peek.ts";
 import { SpoolError } from "./spool-error.ts";
+import { through } from "./through.ts";
 import { framesOf } from "./zstd-frames.ts";
 
 /** Counts what is received, so that the ratio of decompression is known while it goes on. */
@@ -83,34 +84,31 @@ export function unreadFormatOf(start: Uint8Array): string | undefined {
   return UNREAD.find(([, magic]) => hex.startsWith(magic))?.[0];
 }
 
+const UNREAD_ZSTD: Readonly<Record<string, string>> = {
+  ZSTD_error_frameParameter_windowTooLarge: "has a window of more than 128 MiB; compress it without --long",
+  ZSTD_error_dictionary_wrong: "needs a dictionary; compress it without one",
+};
+
 async function* inflate(
   body: CountedBody,
   compressed: AsyncIterable<Uint8Array>,
   format: "gzip" | "zstd",
 ): AsyncGenerator<Uint8Array> {
   try {
-    if (format === "gzip") yield* through(compressed, createGunzip());
+    if (format === "gzip") yield* gunzip(compressed);
     else for await (const frame of framesOf(compressed)) yield* through(frame, createZstdDecompress());
   } catch (error) {
     if (body.failure !== undefined) throw body.failure;
     if (error instanceof SpoolError || error instanceof MoraineError) throw error;
-    const cut = (error as { code?: string }).code === "Z_BUF_ERROR" || /unexpected end|incomplete/i.test(String(error));
+    const { code } = error as { readonly code?: string };
+    const unread = UNREAD_ZSTD[code ?? ""];
+    if (unread !== undefined) throw new SpoolError("UNSUPPORTED_COMPRESSION", `zstd data ${unread}`);
+    const cut = code === "Z_BUF_ERROR" || /unexpected end|incomplete/i.test(String(error));
     throw cut
       ? new SpoolError(
           "TRUNCATED",
           `${format} data ends before its end after ${body.bytes} bytes; upload the file again`,
         )
       : new SpoolError("CORRUPT_COMPRESSION", `${format} data is damaged; upload the file again`);
-  }
-}
-
-async function* through(compressed: AsyncIterable<Uint8Array>, inflater: Transform): AsyncGenerator<Uint8Array> {
-  const input = Readable.from(compressed, { objectMode: true });
-  input.on("error", (error) => inflater.destroy(error));
-  try {
-    for await (const chunk of input.pipe(inflater)) yield chunk as Uint8Array;
-  } finally {
-    input.destroy();
-    inflater.destroy();
   }
 }

@@ -15,6 +15,7 @@ import { rescuedRow } from "./json-rescue.ts";
 import { VALUE_COLUMN } from "./json-rewrite.ts";
 import { type JsonFault, JsonScan } from "./json-scan.ts";
 import { ShapeReader } from "./json-shape.ts";
+import { memberJson } from "./member-name.ts";
 
 const RECORD_BYTES_MAX = 16 * 1024 * 1024;
 const MESSAGES = {
@@ -53,7 +54,7 @@ export async function mendJson(
       kept.keep(quarantineRow(source, row));
       return Buffer.from("\n");
     }
-    const place = { file: source.source.uri, where: `"line":${line.line}` };
+    const place = { file: source.source.uri, where: `${memberJson(source)}"line":${line.line}` };
     return Buffer.from(`${rescuedRow(text, reason, place)}\n`);
   };
   if (source.roomBytes > 0) out.write(Buffer.alloc(source.roomBytes, " ").fill("\n", source.roomBytes - 1));

@@ -15,6 +15,7 @@ import { SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json-seed.ts";
 import { emptyShape, type Shape, ShapeReader } from "./json-shape.ts";
 import { typeOfShape } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
+import { memberJson } from "./member-name.ts";
 
 /** Ends the path of a rewritten source: what comes before is the path of the source itself. */
 export const TREATED = ".treated";
@@ -117,7 +118,7 @@ export class JsonMisfits {
     const anew = (text: string, number: number) => {
       if (isRescuedRow(text)) return `${text}\n`;
       const fit = fits.read(text);
-      const place = { file: source.source.uri, where: `"${lines ? "line" : "row"}":${number}` };
+      const place = { file: source.source.uri, where: `${memberJson(source)}"${lines ? "line" : "row"}":${number}` };
       return `${rewritten(text, fit, settle(fit, treatment), place)}\n`;
     };
     const roomBytes = source.sizeBytes >= SEED_ROOM_MATTERS_BYTES ? SEED_ROOM_BYTES : 0;

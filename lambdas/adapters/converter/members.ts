@@ -4,7 +4,7 @@ import { assert } from "../../core/errors.ts";
 import type { DraftType } from "../../core/iceberg/types.ts";
 import type { MisfitColumn, Misfits, SourceFailure } from "../../core/ports.ts";
 import { callersIndex, type SpooledSource } from "./format.ts";
-import { wider } from "./parquet-types.ts";
+import { wider } from "./wider.ts";
 
 const SAMPLES = 3;
 /** Callers number their sources from 0. */

@@ -54,7 +54,9 @@ export class ObjectReader implements FormatReader {
   }
 
   async admit(source: SpooledSource): Promise<SourceFailure | undefined> {
-    if (source.source.uri.includes("\0")) return failure(source, "INVALID_KEY", "the key holds NUL; rename the object");
+    const { uri } = source.source;
+    if (uri.includes("\0")) return failure(source, "INVALID_KEY", "the key holds NUL; rename the object");
+    if (!uri.isWellFormed()) return failure(source, "INVALID_KEY", "the key is no UTF-8; rename the object");
     this.#facts.set(source, factsOf(source.source, this.#pathDate));
     return undefined;
   }

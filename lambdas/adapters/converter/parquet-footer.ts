@@ -11,6 +11,8 @@ const FIRST_FETCH_BYTES = 64 * 1024;
 const FOOTER_END_BYTES = 8;
 /** The codecs of DuckDB; Hadoop's LZ4 and LZO are left out. */
 const CODECS = new Set(["UNCOMPRESSED", "SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4_RAW"]);
+/** DuckDB reads longer ones as doubles, of any value (1.5.5). */
+const DECIMAL_DIGITS_MAX = 38;
 const REMEDY = "write it with zstd, snappy or gzip";
 
 type Problem = [reason: string, message: string, column?: string];
@@ -78,6 +80,14 @@ function problemOf(metadata: FileMetaData, sizeBytes: number): Problem | undefin
     const message = `column ${variant.name} is a variant, which tables of this format version have no type for; write it as JSON text`;
     return ["UNSUPPORTED_PARQUET", message, variant.name];
   }
+  if (metadata.schema.some(({ name }) => name.includes("\0"))) {
+    return ["INVALID_NAME", "a column's name holds NUL; rename it"];
+  }
+  const wide = metadata.schema.find((element) => digitsOf(element) > DECIMAL_DIGITS_MAX);
+  if (wide !== undefined) {
+    const message = `column ${wide.name} is a decimal of ${digitsOf(wide)} digits, and tables hold ${DECIMAL_DIGITS_MAX}; write it with fewer, or as text`;
+    return ["UNSUPPORTED_PARQUET", message, wide.name];
+  }
   let rows = 0n;
   for (const group of metadata.row_groups) {
     rows += BigInt(group.num_rows);
@@ -89,6 +99,11 @@ function problemOf(metadata: FileMetaData, sizeBytes: number): Problem | undefin
   // (Some writers leave the sum 0.)
   if (rows >= BigInt(metadata.num_rows)) return undefined;
   return ["UNREADABLE_PARQUET", `its footer counts ${metadata.num_rows} rows, its row groups ${rows}; write it again`];
+}
+
+function digitsOf({ converted_type, logical_type, precision = 0 }: FileMetaData["schema"][number]): number {
+  if (logical_type?.type === "DECIMAL") return logical_type.precision;
+  return converted_type === "DECIMAL" ? precision : 0;
 }
 
 const HIDDEN: Problem = [

@@ -4,7 +4,8 @@
 import type { DuckDBType } from "@duckdb/node-api";
 import type { DraftType, NestedField, PrimitiveType, Type } from "../../core/iceberg/types.ts";
 import { duckdb } from "./engine.ts";
-import { castDuck, draftOfDuck, indexOfName } from "./parquet-types.ts";
+import { jsonSql, textSql } from "./parquet-json.ts";
+import { castDuck, draftOfDuck, indexOfName, membersBeside } from "./parquet-types.ts";
 import type { Place } from "./places.ts";
 import { ident, literal } from "./sql.ts";
 import { misfits } from "./strict-cast.ts";
@@ -79,6 +80,7 @@ function unfitSql(value: string, from: DuckDBType, to: Type, depth = 0): string 
       const unfit = type === undefined ? "false" : unfitSql(part, type, field.type, depth);
       return unfit === "false" ? [] : [unfit];
     });
+    for (const part of membersBeside(value, from, to.fields)) parts.push(`(${part} IS NOT NULL)`);
     return parts.length === 0 ? "false" : `(${parts.join(" OR ")})`;
   }
   if (to.type === "list" && (from.typeId === Id.LIST || from.typeId === Id.ARRAY)) {
@@ -86,11 +88,13 @@ function unfitSql(value: string, from: DuckDBType, to: Type, depth = 0): string 
   }
   if (to.type === "map" && from.typeId === Id.MAP) {
     if (JSON.stringify(draftOfDuck(from)) === JSON.stringify(draftOf(to))) return "false";
-    return anySql(`map_entries(${value})`, depth, (entry) => {
+    const twice = `coalesce(len(map_keys(${value})) > len(list_distinct(map_keys(${value}))), false)`;
+    const unfit = anySql(`map_entries(${value})`, depth, (entry) => {
       const key = unfitSql(`${entry}.key`, from.keyType, to.key, depth + 1);
       const inner = unfitSql(`${entry}.value`, from.valueType, to.value, depth + 1);
       return key === "false" && inner === "false" ? "false" : `(${key} OR ${inner})`;
     });
+    return unfit === "false" ? twice : `(${twice} OR ${unfit})`;
   }
   return `(${value} IS NOT NULL)`;
 }
@@ -112,29 +116,4 @@ function unfitPrimitive(value: string, from: DuckDBType, to: PrimitiveType): str
   const cast = `TRY_CAST(${value} AS ${duckType(to)})`;
   const back = `TRY_CAST(${cast} AS ${from.toString()})`;
   return `(${value} IS NOT NULL AND (${cast} IS NULL OR ${back} IS DISTINCT FROM ${value}))`;
-}
-
-function textSql(value: string, from: DuckDBType): string {
-  const { DuckDBTypeId: Id } = duckdb();
-  if (from.typeId === Id.BLOB) return `base64(${value})`;
-  return isNested(from) ? `CAST(to_json(${value}) AS VARCHAR)` : `CAST(${value} AS VARCHAR)`;
-}
-
-/** JSON has no NaN: as text, like all that is neither number nor boolean. */
-function jsonSql(value: string, from: DuckDBType): string {
-  const { DuckDBTypeId: Id } = duckdb();
-  if (from.typeId === Id.BOOLEAN || isNested(from)) return `CAST(to_json(${value}) AS VARCHAR)`;
-  const text = `CAST(to_json(${textSql(value, from)}) AS VARCHAR)`;
-  const draft = draftOfDuck(from);
-  if (draft === "float" || draft === "double") {
-    return `CASE WHEN isfinite(${value}) THEN CAST(to_json(${value}) AS VARCHAR) ELSE ${text} END`;
-  }
-  const number = draft === "int" || draft === "long" || (typeof draft === "string" && draft.startsWith("decimal"));
-  return number ? `CAST(${value} AS VARCHAR)` : text;
-}
-
-function isNested(type: DuckDBType): boolean {
-  const { DuckDBTypeId: Id } = duckdb();
-  const nested: readonly number[] = [Id.STRUCT, Id.LIST, Id.ARRAY, Id.MAP, Id.UNION];
-  return nested.includes(type.typeId);
 }

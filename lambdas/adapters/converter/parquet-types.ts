@@ -2,9 +2,10 @@
 // that holds every value: unsigned integers the next wider, uuid, time, interval, enum and JSON text; nanoseconds are cut to
 // microseconds (format v2 has no finer).
 
-import type { DuckDBType } from "@duckdb/node-api";
-import type { DraftField, DraftType, PrimitiveType, Type } from "../../core/iceberg/types.ts";
+import type { DuckDBStructType, DuckDBType } from "@duckdb/node-api";
+import type { DraftType, NestedField, PrimitiveType, Type } from "../../core/iceberg/types.ts";
 import { duckdb } from "./engine.ts";
+import { isNested, jsonSql } from "./parquet-json.ts";
 import { ident, literal } from "./sql.ts";
 import { castText, MISFIT, TOO_FAR } from "./strict-cast.ts";
 import { draftOf, duckType } from "./types.ts";
@@ -67,7 +68,7 @@ function nestedOfDuck(type: DuckDBType): DraftType {
 
 /** SQL of the table's type; a value that would change raises an error. `hasInt96`: timestamps may have been counted round. */
 export function castDuck(value: string, from: DuckDBType, to: Type, hasInt96 = false, depth = 0): string {
-  if (typeof to === "string") return castPrimitive(hasInt96 ? withinYears(value, from) : value, from, to);
+  if (typeof to === "string") return castPrimitive(hasInt96 ? checkedInt96(value, from, depth) : value, from, to);
   const { DuckDBTypeId: Id } = duckdb();
   if (to.type === "struct" && from.typeId === Id.STRUCT) {
     const packed = to.fields.map((field) => {
@@ -85,7 +86,10 @@ export function castDuck(value: string, from: DuckDBType, to: Type, hasInt96 = f
             );
       return `${ident(field.name)} := ${sql}`;
     });
-    return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${packed.join(", ")}) END`;
+    const lost = membersBeside(value, from, to.fields).map(
+      (part) => `WHEN ${part} IS NOT NULL THEN error(${literal(MISFIT)})`,
+    );
+    return `CASE WHEN ${value} IS NULL THEN NULL ${lost.join(" ")} ELSE struct_pack(${packed.join(", ")}) END`;
   }
   if (to.type === "list" && (from.typeId === Id.LIST || from.typeId === Id.ARRAY)) {
     const element = `e${depth}`;
@@ -100,6 +104,13 @@ export function castDuck(value: string, from: DuckDBType, to: Type, hasInt96 = f
     return `map_from_entries(list_transform(map_entries(${value}), lambda ${entry}: struct_pack(k := ${key}, v := ${inner})))`;
   }
   return onlyNull(value, to);
+}
+
+/** SQL of the members that the table's structure has no place for. */
+export function membersBeside(value: string, from: DuckDBStructType, to: readonly NestedField[]): string[] {
+  const places = new Set(to.map(({ name }) => indexOfName(from.entryNames, name)));
+  const beside = from.entryNames.filter((_, i) => !places.has(i));
+  return beside.map((name) => `struct_extract(${value}, ${literal(name)})`);
 }
 
 /** INT96 holds a day of 32 bits: DuckDB takes it modulo 2^64 microseconds, so that the year 303000 becomes one before Christ. */
@@ -140,6 +151,7 @@ function castPrimitive(value: string, from: DuckDBType, to: PrimitiveType): stri
   // JSON is a VARCHAR by another name, which would be written with a logical type of its own.
   if (from.typeId === Id.VARCHAR) return castText(`CAST(${value} AS VARCHAR)`, to);
   if (from.typeId === Id.BLOB && to === "string") return `decode(${value})`;
+  if (isNested(from) && to === "string") return jsonSql(value, from);
   // The cast back would find the zone again, whatever it was.
   if (from.typeId === Id.TIMESTAMP_TZ && to === "timestamp") return onlyNull(value, to);
   const cast = `CAST(${value} AS ${duckType(to)})`;
@@ -147,42 +159,43 @@ function castPrimitive(value: string, from: DuckDBType, to: PrimitiveType): stri
   return `CASE WHEN CAST(${cast} AS ${from.toString()}) IS DISTINCT FROM ${value} THEN error(${literal(MISFIT)}) ELSE ${cast} END`;
 }
 
+/** How many lists and maps lie in one another. */
+export function listsIn(type: DuckDBType): number {
+  const { LIST, MAP } = duckdb().DuckDBTypeId;
+  const own = type.typeId === LIST || type.typeId === MAP ? 1 : 0;
+  return own + Math.max(0, ...partsOf(type).map(listsIn));
+}
+
+/** Statements about a column of 60 levels take 1 s to plan, of 200 minutes (1.5.5). */
+export const LEVELS_MAX = 64;
+
+export function levelsIn(type: DuckDBType): number {
+  return 1 + Math.max(0, ...partsOf(type).map(levelsIn));
+}
+
+/** A structure's member without a name cannot be asked for. */
+export function hasUnnamed(type: DuckDBType): boolean {
+  const isUnnamed = type.typeId === duckdb().DuckDBTypeId.STRUCT && type.entryNames.includes("");
+  return isUnnamed || partsOf(type).some(hasUnnamed);
+}
+
+function partsOf(type: DuckDBType): readonly DuckDBType[] {
+  const { DuckDBTypeId: Id } = duckdb();
+  switch (type.typeId) {
+    case Id.LIST:
+      return [type.valueType];
+    case Id.MAP:
+      return [type.keyType, type.valueType];
+    case Id.STRUCT:
+      return type.entryTypes;
+    default:
+      return [];
+  }
+}
+
 export function indexOfName(names: readonly string[], name: string): number {
   const exact = names.indexOf(name);
   if (exact >= 0) return exact;
   const lower = name.toLowerCase();
   return names.findIndex((candidate) => candidate.toLowerCase() === lower);
-}
-
-/** The type that holds both, for files of one batch; anything unrelated is left to the table to object to. */
-export function wider(a: DraftType, b: DraftType): DraftType {
-  if (typeof a === "string" && typeof b === "string") {
-    const order = a.startsWith("decimal") || b.startsWith("decimal") ? [] : ["int", "long", "float", "double"];
-    if (order.includes(a) && order.includes(b)) {
-      // A long in a float would lose digits.
-      if ((a === "long" && b === "float") || (a === "float" && b === "long")) return "double";
-      return order.indexOf(a) > order.indexOf(b) ? a : b;
-    }
-    return a === b ? a : "string";
-  }
-  if (typeof a === "object" && typeof b === "object") {
-    if (a.type === "struct" && b.type === "struct") return { type: "struct", fields: widerFields(a.fields, b.fields) };
-    if (a.type === "list" && b.type === "list") return { type: "list", element: wider(a.element, b.element) };
-  }
-  return a;
-}
-
-/** Names match as columns do: another case is no other member. */
-function widerFields(a: readonly DraftField[], b: readonly DraftField[]): DraftField[] {
-  const merged = [...a];
-  for (const field of b) {
-    const at = indexOfName(
-      a.map(({ name }) => name),
-      field.name,
-    );
-    const before = merged[at];
-    if (before === undefined) merged.push(field);
-    else merged[at] = { name: before.name, type: wider(before.type, field.type) };
-  }
-  return merged;
 }

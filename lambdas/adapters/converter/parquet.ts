@@ -20,10 +20,20 @@ import {
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { lookAtFooter } from "./parquet-footer.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./parquet-places.ts";
-import { castDuck, checkedInt96, draftOfDuck, indexOfName, wider } from "./parquet-types.ts";
+import {
+  castDuck,
+  checkedInt96,
+  draftOfDuck,
+  hasUnnamed,
+  indexOfName,
+  LEVELS_MAX,
+  levelsIn,
+  listsIn,
+} from "./parquet-types.ts";
 import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "./places.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { duckType } from "./types.ts";
+import { widerIn } from "./wider.ts";
 
 interface ParquetGroup {
   /** As the file has them. */
@@ -34,6 +44,11 @@ interface ParquetGroup {
   readonly hasInt96: boolean;
   readonly sources: SpooledSource[];
 }
+
+/** Statements name what they add to a file's columns so. */
+const RESERVED = "__moraine_";
+/** Each further one more than doubles what DuckDB takes to plan a statement: 16 take 0.1 s, 24 half a minute (1.5.5). */
+const LISTS_MAX = 12;
 
 const PARQUET = { hive_partitioning: "false", union_by_name: "false", filename: literal(FILE_COLUMN) };
 
@@ -63,8 +78,8 @@ export class ParquetReader implements FormatReader {
       return unreadable(source, error);
     }
     const { names, types } = described;
-    if (names.some((name) => name.includes("\0")))
-      return failure(source, "INVALID_NAME", "a column's name holds NUL; rename it");
+    const problem = problemOf(names, types);
+    if (problem !== undefined) return failure(source, ...problem);
     const key = JSON.stringify([names, types.map(String), hasInt96]);
     const columns = columnNames(names, [...LINEAGE_NAMES]);
     const group = this.#groups.get(key) ?? { names, columns, types, hasInt96, sources: [] };
@@ -75,16 +90,17 @@ export class ParquetReader implements FormatReader {
 
   async inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
     const fields = new Map<string, DraftField>();
+    const table = new Map(known?.fields.toReversed().map((field) => [field.name.toLowerCase(), field]));
     for (const group of this.#groupsOf(sources)) {
       for (const [i, name] of group.columns.entries()) {
         const hint = hintOf(this.#context.job, name);
         const seen = hint ?? draftOfDuck(group.types[i] as DuckDBType);
-        const own = known?.fields.find((field) => field.name.toLowerCase() === name.toLowerCase());
         const key = name.toLowerCase();
+        const own = table.get(key);
         const before = fields.get(key);
         fields.set(key, {
           name: before?.name ?? own?.name ?? name,
-          type: before === undefined ? seen : wider(before.type, seen),
+          type: before === undefined ? seen : widerIn(own?.type, before.type, seen),
         });
       }
     }
@@ -171,6 +187,18 @@ export class ParquetReader implements FormatReader {
   }
 }
 
+/** What the statements that read the columns could not take. */
+function problemOf(names: readonly string[], types: readonly DuckDBType[]): [string, string] | undefined {
+  const reserved = names.find((name) => name.toLowerCase().startsWith(RESERVED));
+  if (reserved !== undefined) return ["INVALID_NAME", `column ${reserved} has a name of the loader's own; rename it`];
+  const unnamed = types.findIndex(hasUnnamed);
+  if (unnamed >= 0) return ["INVALID_NAME", `column ${names[unnamed]} has a member without a name; give it one`];
+  const deep = types.findIndex((type) => listsIn(type) > LISTS_MAX || levelsIn(type) > LEVELS_MAX);
+  if (deep < 0) return undefined;
+  const bounds = `more than ${LEVELS_MAX} levels, or more than ${LISTS_MAX} lists and maps in one another`;
+  return ["NESTED_TOO_DEEPLY", `column ${names[deep]} has ${bounds}; write it as JSON text`];
+}
+
 function unreadable(source: SpooledSource, error: unknown): SourceFailure {
   if (isOutOfMemory(error)) return tooLargeForMemory(source);
   if (isTooFar(error)) return tooFar(source);
@@ -229,8 +257,10 @@ function scanOf(
 }
 
 function placesIn(group: ParquetGroup, schema: Schema): ParquetPlace[] {
+  // Of two fields that are one column's the first has it.
+  const fields = new Map(schema.fields.toReversed().map((field) => [indexOfField(group, field), field]));
   return group.names.flatMap((name, i) => {
-    const field = schema.fields.find((candidate) => indexOfField(group, candidate) === i);
+    const field = fields.get(i);
     return placesOf(
       field?.name ?? (group.columns[i] as string),
       ident(name),

@@ -76,13 +76,12 @@ function transformKey({ transform, type, sql }: PartitionColumn): string {
     const wide = `CAST(${sql} AS HUGEINT)`;
     return `CAST(${wide} - ((${wide} % ${width}) + ${width}) % ${width} AS VARCHAR)`;
   }
-  const text =
-    type === "binary" || type.startsWith("fixed")
-      ? `hex(${sql})`
-      : type === "date" || type.startsWith("timestamp")
-        ? microsSql(type, sql)
-        : `CAST(${sql} AS VARCHAR)`;
-  return `${TRANSFORM}(${literal(transform)}, ${literal(type)}, ${text})`;
+  const transformed = (text: string) => `${TRANSFORM}(${literal(transform)}, ${literal(type)}, ${text})`;
+  const plain = `CAST(${sql} AS VARCHAR)`;
+  if (type === "binary" || type.startsWith("fixed")) return transformed(`hex(${sql})`);
+  if (type !== "date" && !type.startsWith("timestamp")) return transformed(plain);
+  // Nothing counts how far infinity is from 1970, and null is a partition of its own.
+  return `CASE WHEN isfinite(${sql}) THEN ${transformed(microsSql(type, sql))} ELSE ${plain} END`;
 }
 
 function microsSql(type: PrimitiveType, sql: string): string {

@@ -6,6 +6,7 @@ import type { DraftType, NestedField, Schema, Type } from "../../core/iceberg/ty
 import type { MisfitColumn, Misfits, Route, SourceFailure, Treatment } from "../../core/ports.ts";
 import type { Session } from "./engine.ts";
 import { FILE_COLUMN, requiredIsNull, type SpooledSource } from "./format.ts";
+import { memberJson } from "./member-name.ts";
 import { ident, literal } from "./sql.ts";
 import { MISFIT } from "./strict-cast.ts";
 
@@ -234,8 +235,8 @@ function rescuedSql(
 }
 
 /** SQL for `where`: a row of one source. */
-export function rowOf({ source }: SpooledSource): string {
-  return `${literal(`"file":${JSON.stringify(source.uri)},"row":`)} || ${ROW}`;
+export function rowOf(spooled: SpooledSource): string {
+  return `${literal(`"file":${JSON.stringify(spooled.source.uri)},${memberJson(spooled)}"row":`)} || ${ROW}`;
 }
 
 export function reasonOf(type: Type | undefined): string {

@@ -4,10 +4,11 @@
 
 import { type FileHandle, open, writeFile } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { zstdDecompressSync } from "node:zlib";
 import type { Compression, CsvEncoding } from "../../core/config.ts";
 import { MoraineError } from "../../core/errors.ts";
 import { ARCHIVE_HEAD_BYTES, type ArchiveKind, archiveKindOf } from "./archive.ts";
+import { gunzipWhole } from "./gunzip.ts";
 import { CountedBody, decompress, formatOf, isOpen, unreadFormatOf } from "./inflate.ts";
 import { OddJson } from "./json-odd.ts";
 import { peek } from "./peek.ts";
@@ -128,12 +129,13 @@ async function spoolStream(body: AsyncIterable<Uint8Array>, options: SpoolOption
 function spoolSmall(bytes: Uint8Array, options: SpoolOptions): Spooled | undefined {
   const found = formatOf(bytes, options.name);
   if (options.compression !== "auto" && options.compression !== found) return undefined;
-  let plain = bytes;
-  const limit = { maxOutputLength: SMALL_BYTES * 32 };
+  let plain: Uint8Array | undefined = bytes;
+  const bytesMax = SMALL_BYTES * 32;
   try {
-    if (found === "gzip") plain = gunzipSync(bytes, limit);
+    if (found === "gzip") plain = gunzipWhole(bytes, bytesMax);
     if (found === "zstd" && !isSingleFrame(bytes)) return undefined;
-    if (found === "zstd") plain = zstdDecompressSync(bytes, limit);
+    if (found === "zstd") plain = zstdDecompressSync(bytes, { maxOutputLength: bytesMax });
+    if (plain === undefined) return undefined;
   } catch {
     return undefined;
   }

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import type { Source } from "../../core/ports.ts";
 import { type Member, tarMembers, zipMembers } from "./archive.ts";
 import type { SpooledSource } from "./format.ts";
+import { keptName, shownName } from "./member-name.ts";
 import type { MemberIndexes } from "./members.ts";
 import { type FoundArchive, fullDisk, type Spooled, type SpoolOptions, spool, type Unfolded } from "./spool.ts";
 import { SpoolError } from "./spool-error.ts";
@@ -31,7 +32,14 @@ export async function unpack(
       const path = `${directory}/${source.index}-${parts.length}`;
       const spooled = await spoolMember(member, { ...options, path, within, roomBytes: 0, compression: "auto" });
       const own = { ...source, index: indexes.next() };
-      parts.push({ ...spooled, bytesRead: 0, source: own, path, member: member.name, archiveIndex: source.index });
+      parts.push({
+        ...spooled,
+        bytesRead: 0,
+        source: own,
+        path,
+        member: keptName(member.name),
+        archiveIndex: source.index,
+      });
     }
   } catch (error) {
     options.disk.giveBack(parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
@@ -72,7 +80,7 @@ async function spoolMember({ name, body }: Member, options: SpoolOptions): Promi
     throw new SpoolError("NESTED_ARCHIVE", `is a ${spooled.archive} archive itself; pack its files into the outer one`);
   } catch (error) {
     if (!(error instanceof SpoolError)) throw error;
-    throw new SpoolError(error.reason, `member ${name}: ${error.message}`, error.place);
+    throw new SpoolError(error.reason, `member ${shownName(name)}: ${error.message}`, error.place);
   }
 }
 

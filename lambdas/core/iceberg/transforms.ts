@@ -71,7 +71,8 @@ export function applyTransform(transform: Transform, sourceType: PrimitiveType, 
     case "truncate":
       return truncate(parsed.width, sourceType, value);
     case "hour":
-      return Number(floorDiv(value as bigint, HOUR_MICROS));
+      // Beyond the year 246953 hours overflow the int they are, as in Java.
+      return Number(floorDiv(value as bigint, HOUR_MICROS)) | 0;
     default:
       return fromDays(parsed.name, daysOf(sourceType, value));
   }

@@ -17,6 +17,8 @@ import { BAD_ROW_DEFAULTS, SCHEMA_DEFAULTS } from "./defaults.ts";
 export const QUARANTINE_FIELDS = [
   /** `s3://bucket/key` */
   { name: "file", type: "string" },
+  /** Of a row of a file in an archive: the file's name there. */
+  { name: "member", type: "string" },
   /** The object version's ETag. */
   { name: "version", type: "string" },
   /** Physical line at which the row starts, from 1. */

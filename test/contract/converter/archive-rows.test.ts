@@ -112,6 +112,10 @@ describe("values that do not fit", () => {
       const kept = rows.flatMap((row) => (row[RESCUED_DATA] == null ? [] : [JSON.parse(String(row[RESCUED_DATA]))]));
       expect(kept.map(({ values }) => values.id).sort()).toEqual(["x", "y"]);
       expect(new Set(kept.map(({ file }) => file))).toEqual(new Set(["s3://landing/x"]));
+      expect(kept.map(({ values, member }) => [values.id, member]).sort()).toEqual([
+        ["x", "a"],
+        ["y", "b"],
+      ]);
     },
   );
 
@@ -143,11 +147,7 @@ describe("rows that are none", () => {
       expect(loaded).toMatchObject([{ index: 0, records: 6, rescued: 0, quarantined: 3 }]);
       expect(ids).toHaveLength(6);
       expect(bad.map(({ file }) => file)).toEqual(Array(3).fill("s3://landing/x"));
-      expect(bad.map(({ message }) => String(message).slice(0, 11)).sort()).toEqual([
-        'member "a":',
-        'member "b":',
-        'member "b":',
-      ]);
+      expect(bad.map(({ member }) => member).sort()).toEqual(["a", "b", "b"]);
     },
   );
 
@@ -167,6 +167,8 @@ describe("rows that are none", () => {
     expect(misfits).toMatchObject([{ index: 0, records: 9, unfit: 3 }]);
     expect(rows).toHaveLength(9);
     expect(result.loaded).toMatchObject([{ index: 0, records: 9, rescued: 3, quarantined: 0 }]);
+    const kept = rows.flatMap((row) => (row[RESCUED_DATA] == null ? [] : [JSON.parse(String(row[RESCUED_DATA]))]));
+    expect(kept.map(({ member }) => member).sort()).toEqual(["a", "b", "b"]);
   });
 
   test("that are too many in one file fail the archive, which names it", async () => {
@@ -177,6 +179,18 @@ describe("rows that are none", () => {
     expect(failures[0]?.message).toContain('member "b": ');
     expect(ids).toEqual([9]);
   });
+});
+
+test("a file's name in an archive is kept as it is, whatever it holds", async () => {
+  const name = `../übel "\n'; DROP/${"long".repeat(300)}`;
+  const { rows } = await convertAll(
+    work,
+    jobOf(csv),
+    { x: zipOf({ [name]: "id\nx\n" }) },
+    { known, treat: () => ({ rescue: true, routes: [] }), adds: [{ name: RESCUED_DATA, type: "string" }] },
+  );
+  const { member } = JSON.parse(String(rows[0]?.[RESCUED_DATA])) as { member: string };
+  expect(member).toBe(`${name.slice(0, 1024)}…`);
 });
 
 test("columns of an archive that fails are no columns of a new table", async () => {

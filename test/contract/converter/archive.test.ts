@@ -168,6 +168,58 @@ describe("archives", () => {
     for (const { message } of failures) expect(message).toMatch(/; (pack|export|upload|compress) /);
   });
 
+  test("a link in a zip and files packed by other methods are refused with a remedy", async () => {
+    const changed = (at: number, value: number) => {
+      const bytes = zipOf({ "a.csv": table(1), "b.csv": "a.csv" });
+      const first = bytes.readUInt32LE(bytes.length - 6);
+      const second = bytes.indexOf("PK\u0001\u0002", first + 4);
+      bytes.writeUInt16LE(value, second + at);
+      return bytes;
+    };
+    const { failures, rows } = await convertAll(work, job, {
+      link: changed(40, 0o120777),
+      lzma: changed(10, 14),
+      "good.csv": good,
+    });
+    expect(failures).toMatchObject([
+      {
+        index: 0,
+        reason: "UNSUPPORTED_ARCHIVE",
+        message: 'member "b.csv" is a symlink, and no file; pack the file itself',
+      },
+      { index: 1, reason: "UNSUPPORTED_ARCHIVE" },
+    ]);
+    expect(failures[1]?.message).toContain("method 14, which cannot be read; pack it with deflate");
+    expect(rows).toEqual([{ id: 100n }]);
+  });
+
+  test("a sparse file in a tar is refused: its bytes do not lie where they belong", async () => {
+    const archive = pack();
+    const pax = { "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a.csv" };
+    archive.entry({ name: "GNUSparseFile.0/a.csv", pax }, "1\n0\n3\nid\n1\n");
+    archive.finalize();
+    const chunks: Buffer[] = [];
+    for await (const chunk of archive) chunks.push(chunk as Buffer);
+    const { failures, rows } = await convertAll(work, job, { sparse: Buffer.concat(chunks), "good.csv": good });
+    expect(failures).toMatchObject([{ index: 0, reason: "UNSUPPORTED_ARCHIVE" }]);
+    expect(failures[0]?.message).toContain("; pack it without --sparse");
+    expect(rows).toEqual([{ id: 100n }]);
+  });
+
+  test("a file that is in one twice is refused: an older one was replaced, or both are meant", async () => {
+    const twice = [table(1), table(2)].map((text) => ({ name: "a.csv", bytes: new Uint8Array(Buffer.from(text)) }));
+    const archive = pack();
+    for (const { name, bytes } of twice) archive.entry({ name }, Buffer.from(bytes));
+    archive.finalize();
+    const chunks: Buffer[] = [];
+    for await (const chunk of archive) chunks.push(chunk as Buffer);
+    const files = { zip: Buffer.from(zip(twice)), tar: Buffer.concat(chunks), "good.csv": good };
+    const { failures, rows } = await convertAll(work, job, files);
+    expect(failures.map(({ reason }) => reason)).toEqual(["DUPLICATE_MEMBER", "DUPLICATE_MEMBER"]);
+    expect(failures[0]?.message).toContain('holds "a.csv" twice');
+    expect(rows).toEqual([{ id: 100n }]);
+  });
+
   test("are refused where the ingestion says another thing, and hold any format", async () => {
     const tar = await tarOf({ "a.json": '{"id":1}\n', "b.json": '{"id":2}\n' });
     const asZip = await convertAll(work, jobOf({ type: "ndjson" }, { compression: "zip" }), { a: tar, b: "{}" });

@@ -126,10 +126,10 @@ describe("types", () => {
   test("a union of several kinds is JSON text, and a text in it is itself", async () => {
     const inner = { type: "record", name: "p", fields: [{ name: "n", type: "long" }] };
     const schema = recordOf({ u: ["null", "long", "string", { type: "array", items: "double" }, inner] });
-    const values = [null, 9007199254740993n, "x", [1.5, Number.NaN], { n: 1n }].map((u) => ({ u }));
+    const values = [null, 9007199254740993n, "x", [1.5, Number.NaN, -0], { n: 1n }].map((u) => ({ u }));
     const { rows, failures } = await convertAll(work, job, { "a.avro": avroOf(schema, values, { blockRecords: 2 }) });
     expect(failures).toEqual([]);
-    expect(rows.map(({ u }) => u)).toEqual([null, "9007199254740993", "x", '[1.5,"NaN"]', '{"n":1}']);
+    expect(rows.map(({ u }) => u)).toEqual([null, "9007199254740993", "x", '[1.5,"NaN",-0.0]', '{"n":1}']);
   });
 
   test("columns that differ only by case, or are lineage's, get names of their own", async () => {
@@ -232,6 +232,34 @@ describe("files", () => {
       expect([name, failures.map((failure) => failure.reason)]).toEqual([name, [reason]]);
       expect(failures[0]?.message).toMatch(/[;,] /);
     }
+  });
+
+  test("whose schemas nest without end fail alone, whether by arrays, records, wrapped types or names", async () => {
+    const one = '{"type":"record","name":"r","fields":[{"name":"c","type":';
+    const nestedIn = (open: (i: number) => string, close: string, depth: number) =>
+      `${one}${Array.from({ length: depth }, (_, i) => open(i)).join("")}"int"${close.repeat(depth)}}]}`;
+    const fields = Array.from({ length: 500 }, (_, i) => {
+      const inner = { type: "record", name: `n${i}`, fields: [{ name: "x", type: i === 0 ? "int" : `n${i - 1}` }] };
+      return { name: `f${i}`, type: inner };
+    });
+    const schemas: Record<string, string> = {
+      named: JSON.stringify({ type: "record", name: "r", fields }),
+    };
+    for (const depth of [500, 20_000]) {
+      schemas[`arrays ${depth}`] = nestedIn(() => '{"type":"array","items":', "}", depth);
+      schemas[`records ${depth}`] = nestedIn(
+        (i) => `{"type":"record","name":"n${i}","fields":[{"name":"x","type":`,
+        "}]}",
+        depth,
+      );
+      schemas[`types ${depth}`] = nestedIn(() => '{"type":', "}", depth);
+    }
+    const bad = Object.entries(schemas).map(([name, text]) => [name, headerOf(text, "null")] as const);
+    const files = { ...Object.fromEntries(bad), good: avroOf(recordOf({ c: "int" }), [{ c: 7 }]) };
+    const { failures, rows } = await convertAll(work, job, files);
+    expect(failures.map(({ reason }) => reason)).toEqual(bad.map(() => "NESTED_TOO_DEEPLY"));
+    expect(failures[0]?.message).toContain("; write what is inside as JSON text");
+    expect(rows).toEqual([{ c: 7 }]);
   });
 
   test("that unfold to far more than they are end their own load only", async () => {

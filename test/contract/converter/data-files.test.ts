@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyTransform } from "../../../lambdas/core/iceberg/transforms.ts";
 import type { DraftField, PartitionSpec, Schema, Transform, Value } from "../../../lambdas/core/iceberg/types.ts";
@@ -286,6 +288,36 @@ describe("partitions", () => {
       const lower = file.file.lowerBounds?.get(id);
       if (transform === "identity" && lower !== undefined && type !== "string")
         expect(partition).toEqual(decodeValue(type, lower));
+    }
+  });
+
+  test("of a timestamp beyond counting (as in 9223372036854775807) are never those of null", async () => {
+    const connection = await (await DuckDBInstance.create(":memory:")).connect();
+    const path = `${work.directory}/infinite.parquet`;
+    const values = "('infinity'), ('-infinity'), (NULL), ('2024-01-01')";
+    const select = `SELECT c::TIMESTAMP AS ts, c::DATE AS day FROM (VALUES ${values}) AS v(c)`;
+    await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet)`);
+    const files = { a: readFileSync(path) };
+    for (const [column, transform] of [
+      ["ts", "bucket[4]"],
+      ["day", "bucket[4]"],
+      ["ts", "hour"],
+      ["ts", "day"],
+    ] as const) {
+      const { result, rows, failures } = await convertAll(work, jobOf({ type: "parquet" }), files, {
+        known: schemaOf([
+          { name: "ts", type: "timestamp" },
+          { name: "day", type: "date" },
+        ]),
+        spec: specOf([column, transform]),
+      });
+      expect(failures).toEqual([]);
+      expect(rows).toHaveLength(4);
+      const nulls = result.files.filter(({ file }) => file.partition[0] === null);
+      expect(nulls.map(({ file }) => file.recordCount)).toEqual([1]);
+      expect(result.files.every(({ file }) => file.partition[0] === null || Number(file.partition[0]) < 2 ** 31)).toBe(
+        true,
+      );
     }
   });
 

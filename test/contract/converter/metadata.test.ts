@@ -160,6 +160,15 @@ describe("an object's row", () => {
     expect(byKey.get("日本語/ünï/👩‍🚀.webp")?.["content_type"]).toBe("image/webp");
   });
 
+  test("is refused alone where its key is no text", async () => {
+    const { rows, failures } = await register(jobOf(METADATA), { "k=\ud800/x": {}, "a\0b": {}, good: {} });
+    expect(failures.map(({ index, reason }) => [index, reason])).toEqual([
+      [0, "INVALID_KEY"],
+      [1, "INVALID_KEY"],
+    ]);
+    expect(rows.map((row) => row["key"])).toEqual(["good"]);
+  });
+
   test("carries lineage like any other row", async () => {
     const { rows } = await register(jobOf(METADATA, { lineage: true }), { "a.png": {}, "b.png": {} });
     expect(rows.map((row) => [row["_file_path"], row["path"], row["_file_modified_at"]])).toEqual([

@@ -273,6 +273,42 @@ describe("what DuckDB reads wrongly or not at all", () => {
     expect(rows).toEqual([{ a: 1 }]);
   });
 
+  /** One column `c`: decimal(39, 0) with the value 5, and a structure whose only member has no name. Written by pyarrow 26. */
+  const LONG_DECIMAL =
+    "UEFSMRUAFS4VLiwVAhUAFQYVBhwAAAACAAAAAgEAAAAAAAAAAAAAAAAAAAAABRUEGSw1ABgGc2NoZW1hFQIAFQ4VIhUCGAFjJQoVABVOLFwVABVOAAAAFgIZHBkcJgAcFQ4ZJQYAGRgBYxUAFgIWVBZUJghJHBUAFQAVAgA8KQYZJgACAAAAFlQWAiYIFlQAKCBwYXJxdWV0LWNwcC1hcnJvdyB2ZXJzaW9uIDI2LjAuMRkcHAAAAIoAAABQQVIx";
+  const UNNAMED_MEMBER =
+    "UEFSMRUAFRQVFCwVAhUAFQYVBhwAAAACAAAAAgIBAAAAFQQZPDUAGAZzY2hlbWEVAgA1AhgBYxUCABUCJQIYAAAWAhkcGRwmABwVAhklBgAZKAFjABUAFgIWOhY6JghJHBUAFQAVAgA8KQYZNgAAAgAAABY6FgImCBY6ACggcGFycXVldC1jcHAtYXJyb3cgdmVyc2lvbiAyNi4wLjEZHBwAAACDAAAAUEFSMQ==";
+
+  test.each([
+    ["a decimal of more than 38 digits", "UNSUPPORTED_PARQUET", async () => Buffer.from(LONG_DECIMAL, "base64")],
+    ["a member without a name", "INVALID_NAME", async () => Buffer.from(UNNAMED_MEMBER, "base64")],
+    [
+      "a name with NUL",
+      "INVALID_NAME",
+      async () => {
+        const bytes = await parquetOf("SELECT 1 AS aXb");
+        return Buffer.from(bytes.toString("latin1").replaceAll("aXb", "a\0b"), "latin1");
+      },
+    ],
+    ["a name of the loader's own", "INVALID_NAME", () => parquetOf("SELECT 'x' AS __Moraine_row")],
+    [
+      "lists in lists too deep to plan for",
+      "NESTED_TOO_DEEPLY",
+      () => parquetOf(`SELECT ${"[".repeat(40)}1${"]".repeat(40)} AS c`),
+    ],
+    [
+      "structures in structures too deep to plan for",
+      "NESTED_TOO_DEEPLY",
+      () => parquetOf(`SELECT ${"{'x': ".repeat(100)}1${"}".repeat(100)} AS c`),
+    ],
+  ])("%s fails its file alone, with a remedy", async (_, reason, made) => {
+    const files = { bad: await made(), good: await parquetOf("SELECT 7 AS k") };
+    const { failures, rows } = await convertAll(work, parquet(), files);
+    expect(failures).toMatchObject([{ index: 0, reason }]);
+    expect(failures[0]?.message).toMatch(/; (write it|rename it|give it)/);
+    expect(rows).toEqual([{ k: 7 }]);
+  });
+
   test("the geometry of a GeoParquet file is its bytes, whatever its description lacks", async () => {
     const geo = `COPY (SELECT '\\x01\\x01'::BLOB g) TO '${work.directory}/geo.parquet' (FORMAT parquet, KV_METADATA {geo: '{"columns":{"g":{}}}'})`;
     await (await (await DuckDBInstance.create(":memory:")).connect()).run(geo);
@@ -307,6 +343,16 @@ describe("what DuckDB reads wrongly or not at all", () => {
       expect(failures[0]?.message).toContain(`at byte ${length}: it is cut off; upload it again`);
       expect(rows).toHaveLength(1000);
     }
+  });
+
+  test("of four thousand columns beside one of another costs seconds, and not a minute", async () => {
+    const columns = Array.from({ length: 4000 }, (_, i) => `${i} AS c${i}`);
+    const files = { wide: await parquetOf(`SELECT ${columns.join(", ")}`), narrow: await parquetOf("SELECT 7 AS k") };
+    const before = process.cpuUsage();
+    const { loaded, inspection } = await convertAll(work, parquet(), files);
+    expect(loaded).toEqual({ 0: 1, 1: 1 });
+    expect(inspection.fields).toHaveLength(4001);
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(12);
   });
 
   test("members of structures that differ only by case from file to file are one, as columns are", async () => {

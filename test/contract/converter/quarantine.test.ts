@@ -132,7 +132,7 @@ describe("a row that is none", () => {
           { index: 1, records: 1, rescued: 0, quarantined: 0 },
         ]);
         const line = format === "csv" ? 4 : 3;
-        const place = { file: "s3://landing/bad", version: "etag-0", line, byte: start.length };
+        const place = { file: "s3://landing/bad", member: null, version: "etag-0", line, byte: start.length };
         expect(bad).toEqual([{ ...place, reason, message: expect.any(String), text }]);
         expect(Object.keys(bad[0] ?? {})).toEqual(QUARANTINE_FIELDS.map(({ name }) => name));
       }

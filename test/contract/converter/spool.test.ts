@@ -24,6 +24,20 @@ const SIZES: [string, string][] = [
   ["large", rowsOfCsv(60_000)],
 ];
 
+test("zstd that needs more than its own bytes, or than memory, is refused with the remedy", async () => {
+  const frame = (...header: readonly number[]) => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, ...header, 9, 0, 0, 0x61]);
+  const { loaded, failures } = await convertAll(work, jobOf(csv), {
+    plain: frame(0, 0x38),
+    "window of 1 GiB": frame(0, 20 << 3),
+    dictionary: frame(1, 0x38, 7),
+  });
+  expect(loaded).toEqual({ 0: 0 });
+  expect(failures).toMatchObject([
+    { index: 1, reason: "UNSUPPORTED_COMPRESSION", message: expect.stringContaining("; compress it without --long") },
+    { index: 2, reason: "UNSUPPORTED_COMPRESSION", message: expect.stringContaining("; compress it without one") },
+  ]);
+});
+
 describe.each(SIZES)("a %s compressed file", (_, text) => {
   const lines = text.trim().split("\n").length - 1;
 
@@ -38,6 +52,25 @@ describe.each(SIZES)("a %s compressed file", (_, text) => {
     const { loaded, failures } = await convertAll(work, jobOf(csv), files);
     expect(failures).toEqual([]);
     expect(loaded).toEqual({ 0: lines, 1: lines, 2: lines, 3: lines, 4: lines });
+  });
+
+  test("may be padded with zeros, but not hold data behind them", async () => {
+    const zeros = Buffer.alloc(70_000);
+    const { loaded, failures, rows } = await convertAll(work, jobOf(csv), {
+      padded: Buffer.concat([gzipSync(text), zeros]),
+      member: Buffer.concat([gzipSync(text), zeros, gzipSync("7,lost\n")]),
+      byte: Buffer.concat([gzipSync(text), zeros.subarray(0, 1), Buffer.from("7,lost\n")]),
+      appended: Buffer.concat([gzipSync(text), Buffer.from("7,lost\n")]),
+    });
+    expect(loaded).toEqual({ 0: lines });
+    expect(rows).toHaveLength(lines);
+    const end = gzipSync(text).length;
+    expect(failures).toMatchObject([
+      { index: 1, reason: "CORRUPT_COMPRESSION", byte: end + zeros.length },
+      { index: 2, reason: "CORRUPT_COMPRESSION", byte: end + 1 },
+      { index: 3, reason: "CORRUPT_COMPRESSION" },
+    ]);
+    expect(failures[0]?.message).toContain("; compress the file as a whole");
   });
 
   test("may be several compressed parts one after the other", async () => {

@@ -77,6 +77,7 @@ describe("time transforms", () => {
     ["month", "timestamptz", -1n, -1],
     ["day", "timestamp", -1n, -1],
     ["hour", "timestamp", -1n, -1],
+    ["hour", "timestamp", 2n ** 63n - 1n, 2562047788 - 2 ** 32],
     ["hour", "timestamptz", microsOf("1970-01-01T23:59:59Z"), 23],
   ])("%s of %s %s is %s, rounded down before 1970 too", (transform, type, value, expected) => {
     expect(applyTransform(transform, type, value)).toBe(expected);
