@@ -4,9 +4,9 @@ import { assert } from "../../core/errors.ts";
 import type { DraftType } from "../../core/iceberg/types.ts";
 import type { MisfitColumn, Misfits, SourceFailure } from "../../core/ports.ts";
 import { callersIndex, type SpooledSource } from "./format.ts";
+import { samplesOf } from "./places.ts";
 import { wider } from "./wider.ts";
 
-const SAMPLES = 3;
 /** Callers number their sources from 0. */
 const MEMBER_INDEX_MIN = 1_000_000;
 
@@ -74,7 +74,7 @@ function joinColumns(same: readonly MisfitColumn[], several: boolean): MisfitCol
     ...column,
     records: sum(same.map(({ records }) => records)),
     fileType: others.reduce((type, { fileType }) => joinTypes(type, fileType), first.fileType),
-    samples: same.flatMap(({ samples }) => samples).slice(0, SAMPLES),
+    samples: samplesOf(same.flatMap(({ samples }) => samples)),
     ...(line === undefined || several ? {} : { line }),
   };
 }

@@ -25,8 +25,9 @@ export interface Place {
 
 /** Column of a `numbered` read: the row's number in its source, from 1. */
 export const ROW = "__moraine_row";
-const SAMPLES = 3;
 const SAMPLE_LENGTH = 100;
+/** Among so many values samples are looked for: often they are all the same. */
+const SAMPLED = 30;
 
 export interface Scan {
   /** All are treated alike. */
@@ -106,7 +107,7 @@ async function firstOf(
   if (asked.length === 0) return [];
   const answers = asked.flatMap(({ sql, text }, i) => [
     `min(${ROW}) FILTER (WHERE ${sql}) AS "n${i}"`,
-    `to_json(arg_min(left(CAST(${text} AS VARCHAR), ${SAMPLE_LENGTH}), ${ROW}, ${SAMPLES}) FILTER (WHERE ${sql})) AS "s${i}"`,
+    `to_json(arg_min(left(CAST(${text} AS VARCHAR), ${SAMPLE_LENGTH}), ${ROW}, ${SAMPLED}) FILTER (WHERE ${sql})) AS "s${i}"`,
   ]);
   const [row = {}] = await session.rows(`SELECT ${answers.join(", ")} FROM ${scan.numbered(source)}`);
   const firsts = [];
@@ -114,11 +115,18 @@ async function firstOf(
     const line = await scan.lineOf?.(source, Number(row[`n${i}`] ?? 0));
     const samples = JSON.parse(String(row[`s${i}`] ?? "[]")) as (string | null)[] | null;
     firsts.push({
-      samples: (samples ?? []).filter((sample) => sample !== null),
+      samples: samplesOf((samples ?? []).filter((sample) => sample !== null)),
       ...(line === undefined ? {} : { line }),
     });
   }
   return firsts;
+}
+
+export const SAMPLES_MAX = 3;
+
+/** The first values that differ. */
+export function samplesOf(values: readonly string[]): string[] {
+  return [...new Set(values)].slice(0, SAMPLES_MAX);
 }
 
 /** The condition that a value has nowhere to go. */
