@@ -54,25 +54,36 @@ export class CsvColumns {
     return [...places, ...unknown];
   }
 
-  select(group: CsvGroup, schema: Schema): string {
-    const columns = schema.fields.map((field) => `${this.value(group, field)} AS ${ident(field.name)}`);
-    const types = fieldsIn(group).map((name) => this.readType(schema, name));
-    return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${readCsv(group, { columns: columnTypes(types) })}`;
+  /** `asText`: columns that are not to be read typed. */
+  select(group: CsvGroup, schema: Schema, asText: ReadonlySet<string> = new Set(), where = "true"): string {
+    const columns = schema.fields.map((field) => {
+      return `${this.value(group, field, this.#typed && !asText.has(field.name))} AS ${ident(field.name)}`;
+    });
+    const types = this.readTypes(group, schema, asText);
+    const from = readCsv(group, { columns: columnTypes(types) });
+    return `SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${from} WHERE ${where}`;
   }
 
-  readType(schema: Schema, name: string): string {
-    const type = findByName(schema.fields, name)?.type;
+  readTypes(group: CsvGroup, schema: Schema, asText: ReadonlySet<string>): string[] {
+    return fieldsIn(group).map((name) => this.#readType(schema, name, asText));
+  }
+
+  #readType(schema: Schema, name: string, asText: ReadonlySet<string>): string {
+    const field = findByName(schema.fields, name);
+    if (asText.has(field?.name ?? name)) return "VARCHAR";
+    const type = field?.type;
     return this.#typed && (type === "double" || type === "boolean") ? duckType(type) : "VARCHAR";
   }
 
-  value(group: CsvGroup, field: NestedField): string {
+  /** `typed`: a double or boolean is read as such. */
+  value(group: CsvGroup, field: NestedField, typed = this.#typed): string {
     const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
     if (index < 0) return `CAST(NULL AS ${duckType(field.type)})`;
-    if (this.#typed && field.type === "boolean") return `c${index}`;
+    if (typed && field.type === "boolean") return `c${index}`;
     // From 2^53 on it may be a whole number rounded, or one too large: as text that can be told.
-    if (this.#typed && field.type === "double")
+    if (typed && field.type === "double")
       return `CASE WHEN ${maybeRounded(`c${index}`)} THEN error(${literal(MISFIT)}) ELSE c${index} END`;
-    const text = this.#typed ? `c${index}` : this.text(index, field);
+    const text = typed ? `c${index}` : this.text(index, field);
     if (typeof field.type === "string") return castText(text, field.type, this.formats);
     // Text in a column that holds structures: there is no rule for it, so it does not fit.
     return `CASE WHEN ${text} IS NULL THEN CAST(NULL AS ${duckType(field.type)}) ELSE error(${literal(MISFIT)}) END`;

@@ -4,19 +4,11 @@
 import type { Schema } from "../../core/iceberg/types.ts";
 import type { Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import type { CsvColumns } from "./csv-columns.ts";
-import {
-  type CsvGroup,
-  fieldsIn,
-  findByName,
-  indexOfColumn,
-  noteOf,
-  numberedCsv,
-  ownText,
-  readCsv,
-} from "./csv-group.ts";
+import { type CsvGroup, indexOfColumn, noteOf, numberedCsv, ownText, readCsv } from "./csv-group.ts";
 import { inferTypes } from "./csv-infer.ts";
-import type { CsvLines } from "./csv-lines.ts";
+import type { CsvLines, SourceRows } from "./csv-lines.ts";
 import { type MendedCsv, NOTE_PREFIX, type Note } from "./csv-mend.ts";
+import { type OddRows, placesOf, setOddAside } from "./csv-odd.ts";
 import { FILE_COLUMN, type ReaderContext, type SpooledSource, treatmentOf, type Verdict } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 import { lookup } from "./lookup.ts";
@@ -32,6 +24,8 @@ export class CsvMisfits {
   readonly #mended: ReadonlyMap<SpooledSource, MendedCsv>;
   /** Columns in which a source is known to have values that do not fit. */
   readonly #unfit = new Map<SpooledSource, Set<string>>();
+  readonly #odd = new Map<SpooledSource, OddRows>();
+  #oddFiles = 0;
 
   constructor(
     context: ReaderContext,
@@ -57,7 +51,7 @@ export class CsvMisfits {
     if (homeless) throw new Error(MISFIT);
     if (plain.length > 0) selects.push(this.#columns.select({ ...group, sources: plain }, schema));
     for (const sources of this.#together(treated, schema)) {
-      selects.push(await this.#treatedSelect({ ...group, sources }, schema, places));
+      selects.push(...(await this.#treatedSelects({ ...group, sources }, schema, places)));
     }
     return selects;
   }
@@ -67,12 +61,15 @@ export class CsvMisfits {
     const reported: Misfits[] = [];
     let again = false;
     const places = this.#columns.places(group, schema);
+    const required = requiredOf(group, schema, this.#columns);
+    // Where a column is missing all rows are odd.
+    const missing = required.some(({ isNull }) => isNull === "true");
+    const odd = missing ? undefined : await this.#oddRows(group, this.#oddities(group, places, required));
     const scan = async (sources: readonly SpooledSource[], treatment: Treatment | undefined) => {
-      if (sources.length === 0) return [];
-      const found = await findMisfits(
-        this.#context.session,
-        this.#scan({ ...group, sources: [...sources] }, schema, places, treatment),
-      );
+      const found = await findMisfits(this.#context.session, {
+        ...this.#scan({ ...group, sources: [...sources] }, places, treatment, odd),
+        required,
+      });
       failures.push(...found.failures);
       return found.misfits;
     };
@@ -110,30 +107,59 @@ export class CsvMisfits {
     return bad > 0 && this.#context.job.badRows.onBadRow === "rescue";
   }
 
-  #scan(group: CsvGroup, schema: Schema, places: readonly Place[], treatment: Treatment | undefined): Scan {
-    const { session } = this.#context;
-    const required = schema.fields.filter((field) => field.required && !LINEAGE_NAMES.has(field.name));
+  #oddities(group: CsvGroup, places: readonly Place[], required: Scan["required"] = []): string[] {
+    const unfit = places.flatMap(({ type, unfit }) => (type === undefined ? [] : [unfit]));
+    const nulls = required.map(({ isNull }) => `(${isNull})`);
+    return [...unfit, ...nulls, ...(group.mended === "noted" ? [`(${noteOf(group)} IS NOT NULL)`] : [])];
+  }
+
+  /** As put aside before, if by these conditions among others. */
+  async #oddRows(group: CsvGroup, conditions: readonly string[]): Promise<OddRows> {
+    const [known, ...others] = new Set(group.sources.map((source) => this.#odd.get(source)));
+    if (others.length === 0 && known !== undefined && conditions.every((sql) => known.conditions.includes(sql)))
+      return known;
+    const path = `${this.#context.directory}/odd-${++this.#oddFiles}.parquet`;
+    const odd = await setOddAside(this.#context.session, group, conditions, path);
+    for (const source of group.sources) this.#odd.set(source, odd);
+    return odd;
+  }
+
+  /** Rows of a source, where they were counted. */
+  rows(source: SpooledSource): number | undefined {
+    return this.#odd.get(source)?.places([source])[0]?.rows;
+  }
+
+  #scan(
+    group: CsvGroup,
+    places: readonly Place[],
+    treatment: Treatment | undefined,
+    odd: OddRows | undefined,
+  ): Omit<Scan, "required"> {
     return {
       sources: group.sources,
       treatment,
       places,
-      required: required.map((field) => {
-        const index = indexOfColumn(group, field.name);
-        return { name: field.name, isNull: index < 0 ? "true" : `${this.#columns.text(index, field)} IS NULL` };
-      }),
       own: (column) => ownText(group, column),
-      from: readCsv(group),
-      numbered: (source) => numberedCsv({ ...group, sources: [source] }),
+      from: odd?.of(group.sources) ?? readCsv(group),
+      records: (source) => odd?.places([source])[0]?.rows,
+      numbered: (source) => odd?.numbered(source) ?? numberedCsv({ ...group, sources: [source] }),
       lineOf: async (source, row) => (await this.#lines.of(source, group)).lineOf(row),
       badRows: group.mended === "noted" && treatment?.rescue !== true ? `${noteOf(group)} IS NOT NULL` : "false",
-      typesOf: (source, asked) =>
-        inferTypes(
-          session,
-          readCsv(group, {}, source),
-          asked.map(({ text }) => text),
-          this.#columns.formats,
-        ),
+      typesOf: (source, asked) => this.#typesOf(group, source, asked, odd),
     };
+  }
+
+  /** What is none but text by the odd rows is text by all of them. */
+  async #typesOf(group: CsvGroup, source: SpooledSource, places: readonly Place[], odd: OddRows | undefined) {
+    const { session } = this.#context;
+    const texts = places.map(({ text }) => text);
+    const infer = (from: string, columns: readonly string[]) => {
+      return inferTypes(session, from, columns, this.#columns.formats);
+    };
+    const ofOdd = odd && (await infer(odd.of([source]), texts));
+    const open = texts.filter((_, i) => ofOdd?.[i] !== "string");
+    const types = open.length === 0 ? [] : await infer(readCsv(group, {}, source), open);
+    return texts.map((text) => types[open.indexOf(text)] ?? "string");
   }
 
   /** Small sources that are treated alike are one scan: a statement of two thousand takes half a minute. */
@@ -147,24 +173,40 @@ export class CsvMisfits {
     return [...groups.values()];
   }
 
-  /** All are treated alike. */
-  async #treatedSelect(group: CsvGroup, schema: Schema, places: readonly Place[]): Promise<string> {
+  /** All are treated alike. Where the table has no column for some every row may be odd: then one thread reads them all. */
+  async #treatedSelects(group: CsvGroup, schema: Schema, places: readonly Place[]): Promise<readonly string[]> {
+    const unfit = new Set(group.sources.flatMap((source) => [...(this.#unfit.get(source) ?? [])]));
+    const [source] = group.sources as [SpooledSource];
+    const treatment = this.#treatmentOf(source, schema, places) as Treatment;
+    const treated = places.filter(({ path, type }) => type === undefined || unfit.has(path));
+    const isKept = (path: string) => treatment.rescue || treatment.routes.some((route) => route.path === path);
+    if (treated.some(({ path, type }) => type === undefined && isKept(path))) {
+      const rows = placesOf(group.sources, await this.#counts(group));
+      const from = numberedCsv(group, this.#columns.readTypes(group, schema, unfit));
+      return [await this.#treatedSelect(group, schema, { places: treated, treatment, from, rows })];
+    }
+    const typed = treated.filter(({ type }) => type !== undefined);
+    const conditions = this.#oddities(group, typed);
+    const odd = await this.#oddRows(group, conditions);
+    const isOdd = `(${["false", ...conditions].join(" OR ")})`;
+    const from = `(SELECT * FROM ${odd.of(group.sources)} WHERE ${isOdd})`;
+    const rows = odd.places(group.sources);
+    return [
+      this.#columns.select(group, schema, unfit, `NOT ${isOdd}`),
+      await this.#treatedSelect(group, schema, { places: typed, treatment, from, rows, typed: false }),
+    ];
+  }
+
+  async #treatedSelect(group: CsvGroup, schema: Schema, how: Treating): Promise<string> {
     const source = group.sources[0] as SpooledSource;
-    const where = await this.#lines.tell(group.sources, group, await this.#counts(group));
-    const unfit = new Set(group.sources.flatMap((member) => [...(this.#unfit.get(member) ?? [])]));
-    const types = fieldsIn(group).map((name) => {
-      return unfit.has(findByName(schema.fields, name)?.name ?? name)
-        ? "VARCHAR"
-        : this.#columns.readType(schema, name);
-    });
     return treatedSelect({
       schema,
-      places: places.filter(({ path, type }) => type === undefined || unfit.has(path)),
-      treatment: this.#treatmentOf(source, schema, places) as Treatment,
+      places: how.places,
+      treatment: how.treatment,
       own: (column) => ownText(group, column),
       column: (field, flagOf) => {
         const flag = flagOf(field.name);
-        if (flag === undefined) return this.#columns.value(group, field);
+        if (flag === undefined) return this.#columns.value(group, field, how.typed);
         if (typeof field.type !== "string") return `CAST(NULL AS ${duckType(field.type)})`;
         const cast = castText(
           this.#columns.text(indexOfColumn(group, field.name), field),
@@ -173,20 +215,20 @@ export class CsvMisfits {
         );
         return `CASE WHEN ${flag} THEN NULL ELSE ${cast} END`;
       },
-      from: numberedCsv(group, types),
-      where,
+      from: how.from,
+      where: await this.#lines.tell(how.rows, group),
       ...(this.#hasNotes(source) ? { notes: this.#notes(group, source) } : {}),
     });
   }
 
   /** Rows of each source; of a single one nobody has to know. */
-  async #counts(group: CsvGroup): Promise<readonly number[]> {
-    if (group.sources.length === 1) return [Number.POSITIVE_INFINITY];
+  async #counts(group: CsvGroup): Promise<ReadonlyMap<string, number>> {
+    const [only, ...others] = group.sources;
+    if (only !== undefined && others.length === 0) return new Map([[only.path, Number.POSITIVE_INFINITY]]);
     const rows = await this.#context.session.rows(
       `SELECT ${FILE_COLUMN} AS path, count(*) AS n FROM ${readCsv(group)} GROUP BY ALL`,
     );
-    const counts = new Map(rows.map((row) => [String(row["path"]), Number(row["n"])]));
-    return group.sources.map(({ path }) => counts.get(path) ?? 0);
+    return new Map(rows.map((row) => [String(row["path"]), Number(row["n"])]));
   }
 
   #notes(group: CsvGroup, source: SpooledSource): RowNotes {
@@ -200,4 +242,21 @@ export class CsvMisfits {
     };
     return { row: member("row"), values: member("values"), reasons: member("reasons") };
   }
+}
+
+interface Treating {
+  readonly places: readonly Place[];
+  readonly treatment: Treatment;
+  /** A FROM item with ROW and FILE_COLUMN. */
+  readonly from: string;
+  readonly rows: readonly SourceRows[];
+  readonly typed?: boolean;
+}
+
+function requiredOf(group: CsvGroup, { fields }: Schema, columns: CsvColumns): Scan["required"] {
+  const required = fields.filter((field) => field.required && !LINEAGE_NAMES.has(field.name));
+  return required.map((field) => {
+    const index = indexOfColumn(group, field.name);
+    return { name: field.name, isNull: index < 0 ? "true" : `${columns.text(index, field)} IS NULL` };
+  });
 }

@@ -158,7 +158,7 @@ export class CsvReader implements FormatReader {
   }
 
   rows(source: SpooledSource): number | undefined {
-    return this.#mended.get(source)?.records;
+    return this.#mended.get(source)?.records ?? this.#misfits.rows(source);
   }
 
   #groupsOf(sources: readonly SpooledSource[]): CsvGroup[] {
