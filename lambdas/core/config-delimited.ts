@@ -33,6 +33,8 @@ const checkSeparator: Check = (text) =>
     ? undefined
     : `${shown(text)} separates no digits; write one character such as "," or "."`;
 
+const checkName: Check = (text) => (text.trim() === "" ? "is empty; write the column's name" : undefined);
+
 export function readDelimited(section: Section, type: "csv" | "tsv"): FormatOptions {
   const recognise = readDialect(section);
   const quote = section.string("quote", { check: checkCharacterOrNone, fallback: '"' });
@@ -46,6 +48,7 @@ export function readDelimited(section: Section, type: "csv" | "tsv"): FormatOpti
     encoding: section.choice("encoding", { values: ENCODINGS, fallback: "utf-8" }) ?? "utf-8",
     skipLines: section.integer("skipLines", { fallback: 0, min: 0, max: 1_000_000 }),
     ...whole(section, "headerRows", 1, 10),
+    ...(section.has("columns") ? { columns: section.strings("columns", checkName) } : {}),
     ...whole(section, "footerLines", 0, 1000),
     ...text(section, "comment", checkCharacter),
     ...(section.boolean("trim", false) ? { trim: true } : {}),
@@ -56,6 +59,7 @@ export function readDelimited(section: Section, type: "csv" | "tsv"): FormatOpti
     ...(recognise.length === 0 ? {} : { recognise }),
   };
   checkTogether(section, options);
+  checkColumns(section, options.columns);
   return options;
 }
 
@@ -85,6 +89,18 @@ function checkTogether(section: Section, options: Delimited): void {
       "thousandsSeparator",
       `${shown(options.thousandsSeparator)} is the decimal separator too; choose another`,
     );
+}
+
+/** Names say nothing of a header; taking a first row for one, or one for a row, would lose or add a row. */
+function checkColumns(section: Section, columns: readonly string[] | undefined): void {
+  if (columns === undefined) return;
+  if (columns.length === 0) section.complain("columns", "is empty; name every column of the files, or remove it");
+  const lower = columns.map((name) => name.toLowerCase());
+  const twice = columns.find((_, index) => lower.indexOf(lower[index] as string) < index);
+  if (twice !== undefined)
+    section.complain("columns", `${shown(twice)} is there twice; give every column its own name`);
+  if (!section.has("header") && !section.has("headerRows"))
+    section.complain("columns", "needs header: false, or header: true for files with a header that is to be left out");
 }
 
 function whole<K extends string>(section: Section, key: K, min: number, max: number): { readonly [P in K]?: number } {

@@ -12,6 +12,8 @@ export type FormatOptions =
       readonly header: boolean;
       /** Rows that make the header together, when there is one: names are joined by `_`. Absent: 1. */
       readonly headerRows?: number;
+      /** Names of all columns in their order. The header, if there is one, is left out unread. Absent: the header's, or `column0`, ... */
+      readonly columns?: readonly string[];
       readonly quote: string;
       readonly escape: string;
       /** Texts that mean null, besides the empty field. */

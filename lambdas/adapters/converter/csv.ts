@@ -42,7 +42,8 @@ export class CsvReader implements FormatReader {
     if (seen === undefined || "reason" in seen) return seen;
     const { header, options, marks } = seen;
     if (marks.length > 0) this.#marks.set(source, marks);
-    const names = options.header ? header.values : header.values.map((_, index) => `column${index}`);
+    const unnamed = () => header.values.map((_, index) => `column${index}`);
+    const names = options.columns ?? (options.header ? header.values : unnamed());
     const layout = { options, columns: columnNames(names, [...LINEAGE_NAMES]), ...placeOf(header) };
     const open = await mayEndInQuotes(source.path, dialectOf(layout));
     this.#join(source, { ...layout, ...(open ? { alone: source.source.index } : {}) });

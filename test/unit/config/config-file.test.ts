@@ -80,6 +80,13 @@ describe("defaults", () => {
     expect(format).toMatchObject({ quote: "'", escape: "'" });
   });
 
+  test("the columns of CSV may be named, if it is said whether there is a header", () => {
+    const format = (options: string) =>
+      valid(SMALLEST.replace("type: csv", `type: csv, ${options}`)).ingestions[0]?.format;
+    expect(format("header: false, columns: [id, note]")).toMatchObject({ header: false, columns: ["id", "note"] });
+    expect(format("headerRows: 2, columns: [id]")).toMatchObject({ header: true, headerRows: 2, columns: ["id"] });
+  });
+
   test("a dialect that is recognised leaves alone what is given", () => {
     const recognised = (options: string) => {
       const format = valid(SMALLEST.replace("type: csv", `type: csv, ${options}`)).ingestions[0]?.format;
@@ -323,6 +330,26 @@ describe("errors", () => {
       "a delimiter of five bytes",
       SMALLEST.replace("type: csv", 'type: csv, delimiter: "|||||"'),
       '4: ingestions[0].format.delimiter: "|||||" has 5 bytes; write 1 to 4, in quotes',
+    ],
+    [
+      "names of columns without a word on the header",
+      SMALLEST.replace("type: csv", "type: csv, dialect: auto, columns: [id]"),
+      "4: ingestions[0].format.columns: needs header: false, or header: true for files with a header that is to be left out",
+    ],
+    [
+      "no names of columns",
+      SMALLEST.replace("type: csv", "type: csv, header: false, columns: []"),
+      "4: ingestions[0].format.columns: is empty; name every column of the files, or remove it",
+    ],
+    [
+      "a blank name of a column",
+      SMALLEST.replace("type: csv", 'type: csv, header: false, columns: [" "]'),
+      "4: ingestions[0].format.columns[0]: is empty; write the column's name",
+    ],
+    [
+      "a name of a column twice",
+      SMALLEST.replace("type: csv", "type: csv, header: false, columns: [id, b, ID]"),
+      '4: ingestions[0].format.columns: "ID" is there twice; give every column its own name',
     ],
     [
       "a delimiter that holds a line end",
