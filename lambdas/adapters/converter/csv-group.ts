@@ -1,5 +1,6 @@
 // Files that DuckDB reads in one scan, as a FROM item: their columns are named by place, c0, c1, ..., and are text unless told.
 
+import type { FixedColumn } from "../../core/config.ts";
 import type { NestedField } from "../../core/iceberg/types.ts";
 import type { CsvOptions } from "./csv-header.ts";
 import { FILE_COLUMN, type SpooledSource } from "./format.ts";
@@ -29,11 +30,51 @@ export interface CsvGroup {
   readonly sources: SpooledSource[];
 }
 
-export function readCsv(group: CsvGroup, extra: Readonly<Record<string, string>> = {}, only?: SpooledSource): string {
+type Parameters = Readonly<Record<string, string>>;
+
+export function readCsv(group: CsvGroup, extra: Parameters = {}, only?: SpooledSource): string {
+  const { nullValues, trim, layout } = group.options;
+  if (layout !== undefined) return pieces(group, extra, only);
+  const scan = scanOf(group, { columns: columnTypes(fieldsIn(group).map(() => "VARCHAR")), ...extra }, only);
+  if (trim !== true) return scan;
+  const columns = group.columns.map((_, index) => `${trimmed(`c${index}`, nullValues)} AS c${index}`);
+  const notes = group.mended === "noted" ? [noteOf(group)] : [];
+  return `(SELECT ${[...columns, ...notes, FILE_COLUMN].join(", ")} FROM ${scan})`;
+}
+
+/** Lines with columns of fixed width, each as `line`; blank ones are none. */
+export function readLines(group: CsvGroup, extra: Parameters = {}, only?: SpooledSource): string {
+  const lines = scanOf(group, { ...extra, nullstr: list([literal("")]), columns: columnTypes(["VARCHAR"]) }, only);
+  return `(SELECT c0 AS line, ${FILE_COLUMN} FROM ${lines} WHERE c0 IS NOT NULL)`;
+}
+
+function pieces(group: CsvGroup, extra: Parameters, only: SpooledSource | undefined): string {
+  const nulls = ["", ...group.options.nullValues].map(literal).join(", ");
+  const columns = layoutOf(group).map(({ start, width }, index) => {
+    const value = `trim(substr(line, ${start}${width === undefined ? "" : `, ${width}`}), ' \t')`;
+    return `CASE WHEN ${value} IN (${nulls}) THEN NULL ELSE ${value} END AS c${index}`;
+  });
+  const bad = `CASE WHEN ${badLine(group)} THEN CAST(error('a line does not have its columns') AS BOOLEAN) ELSE true END`;
+  return `(SELECT ${[...columns, FILE_COLUMN].join(", ")} FROM ${readLines(group, extra, only)} WHERE ${bad})`;
+}
+
+/** SQL that is true of a line that ends too early, or goes on behind its last column. */
+export function badLine(group: CsvGroup): string {
+  const last = layoutOf(group).at(-1) as FixedColumn;
+  const end = last.start - 1 + (last.width ?? 0);
+  const excess = last.width === undefined ? "false" : `rtrim(substr(line, ${end + 1}), ' ') <> ''`;
+  return `(length(line) < ${end} OR ${excess})`;
+}
+
+export function layoutOf({ options }: CsvGroup): readonly FixedColumn[] {
+  return options.layout ?? [];
+}
+
+function scanOf(group: CsvGroup, extra: Parameters, only: SpooledSource | undefined): string {
   const largest = Math.max(...(only ? [only] : group.sources).map(({ sizeBytes }) => sizeBytes));
   const lineBytesMax = Math.min(LINE_BYTES_MAX, Math.max(LINE_BYTES_MIN, largest + ROOM_BYTES));
   const { delimiter, quote, comment, nullValues, header, type } = group.options;
-  const scan = tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
+  return tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
     auto_detect: "false",
     header: String(header && group.mended === undefined),
     skip: String(group.skip),
@@ -43,16 +84,11 @@ export function readCsv(group: CsvGroup, extra: Readonly<Record<string, string>>
     comment: comment === undefined ? undefined : literal(comment),
     nullstr: list(["", ...nullValues].map(literal)),
     allow_quoted_nulls: "false",
-    columns: columnTypes(fieldsIn(group).map(() => "VARCHAR")),
     filename: literal(FILE_COLUMN),
     max_line_size: String(lineBytesMax),
     buffer_size: String(2 * lineBytesMax),
     ...extra,
   });
-  if (group.options.trim !== true) return scan;
-  const columns = group.columns.map((_, index) => `${trimmed(`c${index}`, nullValues)} AS c${index}`);
-  const notes = group.mended === "noted" ? [noteOf(group)] : [];
-  return `(SELECT ${[...columns, ...notes, FILE_COLUMN].join(", ")} FROM ${scan})`;
 }
 
 /** One thread reads in order, so row numbers are those of the files one after the other. */

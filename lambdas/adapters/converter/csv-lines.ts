@@ -91,6 +91,6 @@ export function dialectOf({ options, columns, linesBefore }: Layout): Dialect {
     escape: options.escape,
     ...(comment === undefined ? {} : { comment }),
     linesBefore,
-    blankRows: columns.length === 1,
+    blankRows: columns.length === 1 && options.layout === undefined,
   };
 }

@@ -6,7 +6,8 @@ import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { blameStructure } from "./csv-blame.ts";
 import { CsvColumns } from "./csv-columns.ts";
 import { removeMarks } from "./csv-excess.ts";
-import { type CsvGroup, readCsv } from "./csv-group.ts";
+import { blameLines } from "./csv-fixed.ts";
+import { type CsvGroup, readCsv, readLines } from "./csv-group.ts";
 import { type CsvOptions, columnNames, type Header } from "./csv-header.ts";
 import { CsvLines, dialectOf } from "./csv-lines.ts";
 import { lookAt } from "./csv-look.ts";
@@ -15,6 +16,7 @@ import { CsvMisfits } from "./csv-misfits.ts";
 import { mayEndInQuotes } from "./csv-open.ts";
 import { inspectCsv } from "./csv-types.ts";
 import { isMisfit } from "./duckdb-errors.ts";
+import type { Session } from "./engine.ts";
 import { type FormatReader, NO_VERDICT, type ReaderContext, type SpooledSource, type Verdict } from "./format.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 
@@ -117,7 +119,7 @@ export class CsvReader implements FormatReader {
   /** Sources with rows that cannot be read. What the ingestion bears is taken out of them. */
   async #blameStructure(group: CsvGroup): Promise<Verdict> {
     const { session, job } = this.#context;
-    const broken = await blameStructure(session, group, (extra, only) => readCsv(group, extra, only));
+    const broken = await blameRows(session, group);
     const failures: SourceFailure[] = [];
     let again = false;
     for (const failed of broken) {
@@ -138,6 +140,7 @@ export class CsvReader implements FormatReader {
       dialect: dialectOf(group),
       columns: group.columns.length,
       header: group.options.header,
+      ...(group.options.layout === undefined ? {} : { layout: group.options.layout }),
       policy,
       directory: this.#context.directory,
     });
@@ -149,7 +152,8 @@ export class CsvReader implements FormatReader {
     const mended = policy.onBadRow === "rescue" ? "noted" : "rows";
     // Without an escape no good row has a quote inside of quotes, and what is rescued may.
     const { quote } = group.options;
-    const options = { ...group.options, escape: group.options.escape === "" ? quote : group.options.escape };
+    const { layout: _, ...given } = group.options;
+    const options = { ...given, escape: given.escape === "" ? quote : given.escape };
     this.#join(source, { options, columns: group.columns, linesBefore: 0, skip: 0, mended });
     return undefined;
   }
@@ -170,6 +174,13 @@ export class CsvReader implements FormatReader {
     }));
     return groups.filter((group) => group.sources.length > 0);
   }
+}
+
+async function blameRows(session: Session, group: CsvGroup): Promise<SourceFailure[]> {
+  if (group.options.layout === undefined)
+    return blameStructure(session, group, (extra, only) => readCsv(group, extra, only));
+  const broken = await blameStructure(session, group, (extra, only) => readLines(group, extra, only));
+  return broken.length > 0 ? broken : blameLines(session, group);
 }
 
 function placeOf({ linesBefore, skip }: Header): Pick<CsvGroup, "linesBefore" | "skip"> {

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BadRowPolicy } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
-import type { ConversionJob, ConversionResult } from "../../../lambdas/core/ports.ts";
-import { QUARANTINE_FIELDS, QUARANTINE_TEXT_MAX, type QuarantineRow } from "../../../lambdas/core/schema/quarantine.ts";
+import type { ConversionJob } from "../../../lambdas/core/ports.ts";
+import { QUARANTINE_FIELDS, QUARANTINE_TEXT_MAX } from "../../../lambdas/core/schema/quarantine.ts";
 import {
   ADDS,
   addAll,
@@ -11,6 +11,7 @@ import {
   convertAll,
   csv,
   jobOf,
+  quarantined,
   RESCUE,
   rowsOf,
   type Scratch,
@@ -34,18 +35,6 @@ const known = () =>
 type Format = "csv" | "ndjson";
 const job = (type: Format, onBadRow: BadRowPolicy["onBadRow"], shareMax = 0.5): ConversionJob =>
   jobOf(type === "csv" ? csv : { type }, { badRows: { onBadRow, shareMax } });
-
-async function quarantined({ quarantine }: ConversionResult): Promise<QuarantineRow[]> {
-  if (quarantine === undefined) return [];
-  const chunks: Uint8Array[] = [];
-  if (quarantine.body instanceof Uint8Array) chunks.push(quarantine.body);
-  else for await (const chunk of quarantine.body.open()) chunks.push(chunk);
-  const text = Buffer.concat(chunks);
-  expect(text.length).toBe(quarantine.body instanceof Uint8Array ? text.length : quarantine.body.sizeBytes);
-  const rows = text.toString().split("\n").filter(Boolean);
-  expect(rows).toHaveLength(quarantine.rows);
-  return rows.map((row) => JSON.parse(row) as QuarantineRow);
-}
 
 /** One conversion into the table that is there, or of a new one; looks at the quarantine while the conversion is open. */
 async function load(asked: ConversionJob, files: Readonly<Record<string, Bytes>>, table = true) {
