@@ -11,7 +11,7 @@ import { list, literal, struct, tableFunction } from "./sql.ts";
 const LINE_BYTES_MAX = 16 * 1024 * 1024;
 /** No line of a small file is longer than the file; with buffers of its size 2,000 of them take a quarter less CPU. */
 const LINE_BYTES_MIN = 256 * 1024;
-/** For what is added to a line that is mended. */
+/** For what is added to a line that is mended, or marked. */
 const ROOM_BYTES = 64;
 
 /** Files that can be read in one scan. */
@@ -72,7 +72,9 @@ export function layoutOf({ options }: CsvGroup): readonly FixedColumn[] {
 
 function scanOf(group: CsvGroup, extra: Parameters, only: SpooledSource | undefined): string {
   const largest = Math.max(...(only ? [only] : group.sources).map(({ sizeBytes }) => sizeBytes));
-  const lineBytesMax = Math.min(LINE_BYTES_MAX, Math.max(LINE_BYTES_MIN, largest + ROOM_BYTES));
+  // Every byte may be an escape that was doubled.
+  const bytes = group.options.escape === group.options.quote ? largest : 2 * largest;
+  const lineBytesMax = Math.min(LINE_BYTES_MAX, Math.max(LINE_BYTES_MIN, bytes + ROOM_BYTES));
   const { delimiter, quote, comment, nullValues, header, type } = group.options;
   return tableFunction("read_csv", only ? [only.path] : group.sources.map(({ path }) => path), {
     auto_detect: "false",

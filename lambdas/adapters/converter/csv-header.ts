@@ -134,7 +134,8 @@ function parseRecord(
   for (; at < text.length; at++) {
     const char = text[at] as string;
     if (quoted) {
-      if (quote !== "" && char === options.escape && text[at + 1] === quote) value += text[++at];
+      const next = text[at + 1];
+      if (char === options.escape && (next === quote || next === options.escape)) value += text[++at];
       else if (char === quote) {
         quoted = false;
         closed = true;

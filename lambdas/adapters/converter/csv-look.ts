@@ -5,8 +5,10 @@ import type { SourceFailure } from "../../core/ports.ts";
 import { readBroken } from "./csv-broken.ts";
 import { recogniseDialect } from "./csv-dialect.ts";
 import { blankOut, cutLines, overwrite, tailOf } from "./csv-edges.ts";
+import { doubleEscapes } from "./csv-escapes.ts";
 import { markExcess } from "./csv-excess.ts";
 import { type CsvOptions, type Header, headerOf } from "./csv-header.ts";
+import { dialectOf } from "./csv-lines.ts";
 import { textOf } from "./csv-records.ts";
 import { failure, type SpooledSource } from "./format.ts";
 
@@ -17,8 +19,8 @@ export interface Looked {
   /** As given, with what was recognised. */
   readonly options: CsvOptions;
   readonly header: Header;
-  /** Where rows are marked for DuckDB (csv-excess.ts). */
-  readonly marks: readonly number[];
+  /** Where bytes were inserted for DuckDB, the last ones last (csv-excess.ts, csv-escapes.ts). */
+  readonly marks: readonly (readonly number[])[];
 }
 
 /** `head`: the first bytes. `rescue`: a broken header is read like a broken row. Undefined: there are no rows. */
@@ -31,7 +33,7 @@ export async function lookAt(
   const text = head.toString("utf8");
   if (text.includes("\0")) return failure(source, "NOT_TEXT", "holds NUL bytes; set the format or encoding it has");
   const whole = source.sizeBytes <= head.length;
-  const options = await dialectOf(source, text, whole, given);
+  const options = await recognised(source, text, whole, given);
   if (options === undefined || "reason" in options) return options;
   const found = findHeader(text, options, whole);
   if (found === undefined) return undefined;
@@ -49,8 +51,9 @@ export async function lookAt(
   const from = Buffer.byteLength(text.slice(0, options.header ? header.end : header.start));
   const isAll = whole && options.footerLines === undefined;
   const width = options.columns?.length ?? header.values.length;
-  const marks = await markExcess(source.path, head, isAll, from, width, options);
-  return { options, header: plain, marks };
+  const excess = await markExcess(source.path, head, isAll, from, width, options);
+  const escapes = await doubleEscapes(source.path, dialectOf({ options, columns: [], linesBefore: plain.linesBefore }));
+  return { options, header: plain, marks: [excess, escapes] };
 }
 
 /** A header that is not read ends with its line, if its quotes do not end properly. */
@@ -76,7 +79,7 @@ async function readHeader(
   return found;
 }
 
-async function dialectOf(
+async function recognised(
   source: SpooledSource,
   head: string,
   whole: boolean,

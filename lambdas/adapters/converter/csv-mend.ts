@@ -11,6 +11,7 @@ import type { BadRowPolicy, FixedColumn } from "../../core/config.ts";
 import type { SourceFailure } from "../../core/ports.ts";
 import { type BadRow, KeptRows, type Mended, quarantineRow, tooManyBadRows } from "./bad-rows.ts";
 import { readBroken } from "./csv-broken.ts";
+import { doubleEscapes } from "./csv-escapes.ts";
 import { divideLine, FIXED_MESSAGES } from "./csv-fixed.ts";
 import {
   type CsvRecord,
@@ -72,6 +73,7 @@ export async function mendCsv(mending: Mending): Promise<MendedCsv | SourceFailu
   const { bad, seen, first } = parts;
   const failed = tooManyBadRows(source, policy, { bad, seen }, first);
   if (failed !== undefined) return failed;
+  await doubleEscapes(parts.path, { ...dialect, linesBefore: 0 });
   await rename(parts.path, source.path);
   return { records: parts.written, seen, bad, kept: parts.kept, lines: parts.lines };
 }

@@ -5,7 +5,7 @@ import type { Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, SourceFailure } from "../../core/ports.ts";
 import { blameStructure } from "./csv-blame.ts";
 import { CsvColumns } from "./csv-columns.ts";
-import { removeMarks } from "./csv-excess.ts";
+import { removeMarks, unmarkedByte } from "./csv-excess.ts";
 import { blameLines } from "./csv-fixed.ts";
 import { type CsvGroup, readCsv, readLines } from "./csv-group.ts";
 import { type CsvOptions, columnNames, type Header } from "./csv-header.ts";
@@ -26,7 +26,7 @@ export class CsvReader implements FormatReader {
   readonly #groups = new Map<string, CsvGroup>();
   readonly #lines: CsvLines;
   readonly #mended = new Map<SpooledSource, MendedCsv>();
-  readonly #marks = new Map<SpooledSource, readonly number[]>();
+  readonly #marks = new Map<SpooledSource, readonly (readonly number[])[]>();
   readonly #columns: CsvColumns;
   readonly #misfits: CsvMisfits;
 
@@ -43,7 +43,7 @@ export class CsvReader implements FormatReader {
     const seen = await lookAt(source, head, this.#options, rescue);
     if (seen === undefined || "reason" in seen) return seen;
     const { header, options, marks } = seen;
-    if (marks.length > 0) this.#marks.set(source, marks);
+    this.#marks.set(source, marks);
     const unnamed = () => header.values.map((_, index) => `column${index}`);
     const names = options.columns ?? (options.header ? header.values : unnamed());
     const layout = { options, columns: columnNames(names, [...LINEAGE_NAMES]), ...placeOf(header) };
@@ -125,16 +125,27 @@ export class CsvReader implements FormatReader {
     for (const failed of broken) {
       const source = group.sources.find((candidate) => candidate.source.index === failed.index);
       const bears = job.badRows.onBadRow !== "reject_file" && group.mended === undefined;
-      const outcome = source !== undefined && bears ? await this.#mend(source, group) : failed;
+      const outcome = source !== undefined && bears ? await this.#mend(source, group) : this.#placed(failed, source);
       if (outcome === undefined) again = true;
       else failures.push(outcome);
     }
     return { failures, misfits: [], again };
   }
 
+  /** The last ones first. */
+  #marksOf(source: SpooledSource | undefined): readonly (readonly number[])[] {
+    return source === undefined ? [] : (this.#marks.get(source)?.toReversed() ?? []);
+  }
+
+  /** With its place in the file that came. */
+  #placed(failed: SourceFailure, source: SpooledSource | undefined): SourceFailure {
+    if (failed.byte === undefined) return failed;
+    return { ...failed, byte: this.#marksOf(source).reduce(unmarkedByte, failed.byte) };
+  }
+
   async #mend(source: SpooledSource, group: CsvGroup): Promise<SourceFailure | undefined> {
     const policy = this.#context.job.badRows;
-    await removeMarks(source.path, this.#marks.get(source) ?? []);
+    for (const places of this.#marksOf(source)) await removeMarks(source.path, places);
     const outcome = await mendCsv({
       source,
       dialect: dialectOf(group),
