@@ -21,6 +21,8 @@ export interface SourceRows {
   readonly before: number;
   /** Infinite: it is the only source, and nobody has counted. */
   readonly rows: number;
+  /** How many sources are read. */
+  readonly among: number;
 }
 
 export class CsvLines {
@@ -60,7 +62,7 @@ export class CsvLines {
       return `"file":${JSON.stringify(place.source.source.uri)},"line":${line}`;
     });
     const found = lookup(members, ROW);
-    if (places[0]?.rows === Number.POSITIVE_INFINITY) return found;
+    if (places[0]?.among === 1) return found;
     const step = "error('rows and files are out of step')";
     return `CASE WHEN ${lookup(path, ROW)} = ${FILE_COLUMN} THEN ${found} ELSE ${step} END`;
   }

@@ -17,6 +17,9 @@ import { SMALL_BYTES } from "./spool.ts";
 import { castText, MISFIT } from "./strict-cast.ts";
 import { duckType } from "./types.ts";
 
+/** With more odd rows than this a file is read by one thread, which has a number for each: what is put aside is written and read again. */
+const ODD_SHARE_MAX = 0.2;
+
 export class CsvMisfits {
   readonly #context: ReaderContext;
   readonly #columns: CsvColumns;
@@ -173,21 +176,23 @@ export class CsvMisfits {
     return [...groups.values()];
   }
 
-  /** All are treated alike. Where the table has no column for some every row may be odd: then one thread reads them all. */
+  /** All are treated alike. */
   async #treatedSelects(group: CsvGroup, schema: Schema, places: readonly Place[]): Promise<readonly string[]> {
     const unfit = new Set(group.sources.flatMap((source) => [...(this.#unfit.get(source) ?? [])]));
     const [source] = group.sources as [SpooledSource];
     const treatment = this.#treatmentOf(source, schema, places) as Treatment;
     const treated = places.filter(({ path, type }) => type === undefined || unfit.has(path));
     const isKept = (path: string) => treatment.rescue || treatment.routes.some((route) => route.path === path);
-    if (treated.some(({ path, type }) => type === undefined && isKept(path))) {
+    // Where the table has no column for some, every row is odd.
+    const all = treated.some(({ path, type }) => type === undefined && isKept(path));
+    const typed = treated.filter(({ type }) => type !== undefined);
+    const conditions = this.#oddities(group, typed);
+    const odd = all ? undefined : await this.#oddRows(group, conditions);
+    if (odd === undefined || odd.share(group.sources) > ODD_SHARE_MAX) {
       const rows = placesOf(group.sources, await this.#counts(group));
       const from = numberedCsv(group, this.#columns.readTypes(group, schema, unfit));
       return [await this.#treatedSelect(group, schema, { places: treated, treatment, from, rows })];
     }
-    const typed = treated.filter(({ type }) => type !== undefined);
-    const conditions = this.#oddities(group, typed);
-    const odd = await this.#oddRows(group, conditions);
     const isOdd = `(${["false", ...conditions].join(" OR ")})`;
     const from = `(SELECT * FROM ${odd.of(group.sources)} WHERE ${isOdd})`;
     const rows = odd.places(group.sources);

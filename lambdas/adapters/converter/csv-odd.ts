@@ -13,12 +13,30 @@ export class OddRows {
   /** SQL of what makes a row odd. */
   readonly conditions: readonly string[];
   readonly #places: readonly SourceRows[];
+  readonly #counts: ReadonlyMap<string, number>;
   readonly #from: string;
 
-  constructor(conditions: readonly string[], places: readonly SourceRows[], from: string) {
+  /** `counts`: odd rows by path. */
+  constructor(
+    conditions: readonly string[],
+    places: readonly SourceRows[],
+    counts: ReadonlyMap<string, number>,
+    from: string,
+  ) {
     this.conditions = conditions;
     this.#places = places;
+    this.#counts = counts;
     this.#from = from;
+  }
+
+  /** Of the rows of these sources. */
+  share(sources: readonly SpooledSource[]): number {
+    let [odd, all] = [0, 0];
+    for (const { source, rows } of this.places(sources)) {
+      odd += this.#counts.get(source.path) ?? 0;
+      all += rows;
+    }
+    return odd / Math.max(all, 1);
   }
 
   /** A FROM item of those among them that belong to the sources: fields as text, FILE_COLUMN, and ROW over all sources that were read. */
@@ -51,18 +69,22 @@ export async function setOddAside(
   const options = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PRESERVE_ORDER true";
   await session.run(`COPY (SELECT ${odd}, ${FILE_COLUMN} FROM ${readCsv(group)}) TO ${literal(path)} (${options})`);
   const written = tableFunction("read_parquet", [path], { hive_partitioning: "false", file_row_number: "true" });
-  const counted = await session.rows(`SELECT ${FILE_COLUMN} AS path, count(*) AS n FROM ${written} GROUP BY ALL`);
-  const counts = new Map(counted.map((row) => [String(row["path"]), Number(row["n"])]));
+  const counted = await session.rows(
+    `SELECT ${FILE_COLUMN} AS path, count(*) AS n, count(odd) AS odd FROM ${written} GROUP BY ALL`,
+  );
+  const [counts, odds] = (["n", "odd"] as const).map((name) => {
+    return new Map(counted.map((row) => [String(row["path"]), Number(row[name])]));
+  }) as [Map<string, number>, Map<string, number>];
   const own = fields.map((field, index) => `odd[${index + 1}] AS ${field}`);
   const from = `(SELECT ${own.join(", ")}, ${FILE_COLUMN}, file_row_number + 1 AS ${ROW} FROM ${written} WHERE odd IS NOT NULL)`;
-  return new OddRows(conditions, placesOf(group.sources, counts), from);
+  return new OddRows(conditions, placesOf(group.sources, counts), odds, from);
 }
 
 /** Of sources that are read one after the other. `counts`: rows by path. */
 export function placesOf(sources: readonly SpooledSource[], counts: ReadonlyMap<string, number>): SourceRows[] {
   let before = 0;
   return sources.map((source) => {
-    const place = { source, before, rows: counts.get(source.path) ?? 0 };
+    const place = { source, before, rows: counts.get(source.path) ?? 0, among: sources.length };
     before += place.rows;
     return place;
   });

@@ -69,43 +69,54 @@ describe("rows of CSV with values that do not fit", () => {
     expect(ids.size).toBe(80_000 - expected.length);
   });
 
-  test("keep file and line where only some of the files of a scan have any, and one has rows that are none", async () => {
-    const files = {
-      a: "id,note\n1,a\n2,b\n",
-      b: 'id,note\n3,"a\nb"\nx4,c\n',
-      c: "id,note\n5\nx6,d\n7,e,f\n",
-      d: 'id,note\nx8,"e\n\n"\nx9,g\n',
-    };
-    const { rows, result, failures } = await convertAll(
-      work,
-      jobOf(csv, { badRows: { onBadRow: "rescue", shareMax: 1 } }),
-      files,
-      { known: schemaOf(FIELDS), treat: () => RESCUE, adds: ADDS },
-    );
-    expect(failures).toEqual([]);
-    expect(result.loaded.map(({ records, rescued }) => [records, rescued])).toEqual([
-      [2, 0],
-      [2, 1],
-      [3, 3],
-      [2, 2],
-    ]);
-    const kept = keptOf(rows).map(({ values, file, line }) => [file.at(-1), line, values?.["id"]]);
-    expect(kept.toSorted()).toEqual([
-      ["b", 4, "x4"],
-      ["c", 2, undefined],
-      ["c", 3, "x6"],
-      ["c", 4, undefined],
-      ["d", 2, "x8"],
-      ["d", 5, "x9"],
-    ]);
-    const ids = rows.flatMap(({ id }) => (id == null ? [] : [Number(id)]));
-    expect(ids.toSorted()).toEqual([1, 2, 3, 5, 7]);
-  });
+  test.each([
+    ["many", 0],
+    ["few", 40],
+  ])(
+    "keep file and line where only some of the files of a scan have any, %s, and one has rows that are none",
+    async (_, others) => {
+      const more = "100,fits\n".repeat(others);
+      const files = {
+        a: `id,note\n1,a\n2,b\n${more}`,
+        b: `id,note\n3,"a\nb"\nx4,c\n${more}`,
+        c: `id,note\n5\nx6,d\n7,e,f\n${more}`,
+        d: `id,note\nx8,"e\n\n"\nx9,g\n${more}`,
+      };
+      const { rows, result, failures } = await convertAll(
+        work,
+        jobOf(csv, { badRows: { onBadRow: "rescue", shareMax: 1 } }),
+        files,
+        { known: schemaOf(FIELDS), treat: () => RESCUE, adds: ADDS },
+      );
+      expect(failures).toEqual([]);
+      expect(result.loaded.map(({ records, rescued }) => [records, rescued])).toEqual([
+        [2 + others, 0],
+        [2 + others, 1],
+        [3 + others, 3],
+        [2 + others, 2],
+      ]);
+      const kept = keptOf(rows).map(({ values, file, line }) => [file.at(-1), line, values?.["id"]]);
+      expect(kept.toSorted()).toEqual([
+        ["b", 4, "x4"],
+        ["c", 2, undefined],
+        ["c", 3, "x6"],
+        ["c", 4, undefined],
+        ["d", 2, "x8"],
+        ["d", 5, "x9"],
+      ]);
+      const ids = rows.flatMap(({ id }) => (id == null ? [] : [Number(id)]));
+      expect(ids.filter((id) => id === 100)).toHaveLength(4 * others);
+      expect(ids.filter((id) => id !== 100).toSorted()).toEqual([1, 2, 3, 5, 7]);
+    },
+  );
 
-  test("are found anew under another schema", async () => {
+  test.each([
+    ["many", 0],
+    ["few", 40],
+  ])("are found anew under another schema, %s of them", async (_, others) => {
     const conversion = await work.converter.start(jobOf(csv));
     try {
-      await addAll(conversion, { a: "id,n\n1,2\nx,3\n4,y\n5,true\n" });
+      await addAll(conversion, { a: `id,n\n1,2\nx,3\n4,y\n5,true\n${"1,1\n".repeat(others)}` });
       const convert = async (id: DraftField["type"], n: DraftField["type"]) => {
         const table = schemaOf([{ name: "id", type: id }, { name: "n", type: n }, ...ADDS]);
         const { files, misfits } = await conversion.convert(table, UNPARTITIONED);
@@ -116,7 +127,7 @@ describe("rows of CSV with values that do not fit", () => {
         return [loaded, kept.toSorted()];
       };
       expect(await convert("long", "long")).toMatchObject([
-        [{ records: 4, rescued: 3 }],
+        [{ records: 4 + others, rescued: 3 }],
         [
           [3, "x"],
           [4, "y"],
