@@ -1,6 +1,7 @@
 // Values of CSV files that do not fit: found, and kept where they are treated. What is learned of a source is remembered: all columns without
 // such values are read as fast as any.
 
+import { rm } from "node:fs/promises";
 import type { Schema } from "../../core/iceberg/types.ts";
 import type { Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import type { CsvColumns } from "./csv-columns.ts";
@@ -118,12 +119,15 @@ export class CsvMisfits {
 
   /** As put aside before, if by these conditions among others. */
   async #oddRows(group: CsvGroup, conditions: readonly string[]): Promise<OddRows> {
-    const [known, ...others] = new Set(group.sources.map((source) => this.#odd.get(source)));
+    const before = new Set(group.sources.map((source) => this.#odd.get(source)));
+    const [known, ...others] = before;
     if (others.length === 0 && known !== undefined && conditions.every((sql) => known.conditions.includes(sql)))
       return known;
     const path = `${this.#context.directory}/odd-${++this.#oddFiles}.parquet`;
     const odd = await setOddAside(this.#context.session, group, conditions, path);
     for (const source of group.sources) this.#odd.set(source, odd);
+    const needed = new Set(this.#odd.values());
+    for (const old of before) if (old !== undefined && !needed.has(old)) await rm(old.path);
     return odd;
   }
 

@@ -10,6 +10,8 @@ import { ROW } from "./places.ts";
 import { literal, tableFunction } from "./sql.ts";
 
 export class OddRows {
+  /** The file they are in. */
+  readonly path: string;
   /** SQL of what makes a row odd. */
   readonly conditions: readonly string[];
   readonly #places: readonly SourceRows[];
@@ -18,11 +20,13 @@ export class OddRows {
 
   /** `counts`: odd rows by path. */
   constructor(
+    path: string,
     conditions: readonly string[],
     places: readonly SourceRows[],
     counts: ReadonlyMap<string, number>,
     from: string,
   ) {
+    this.path = path;
     this.conditions = conditions;
     this.#places = places;
     this.#counts = counts;
@@ -77,7 +81,7 @@ export async function setOddAside(
   }) as [Map<string, number>, Map<string, number>];
   const own = fields.map((field, index) => `odd[${index + 1}] AS ${field}`);
   const from = `(SELECT ${own.join(", ")}, ${FILE_COLUMN}, file_row_number + 1 AS ${ROW} FROM ${written} WHERE odd IS NOT NULL)`;
-  return new OddRows(conditions, placesOf(group.sources, counts), odds, from);
+  return new OddRows(path, conditions, placesOf(group.sources, counts), odds, from);
 }
 
 /** Of sources that are read one after the other. `counts`: rows by path. */

@@ -1,3 +1,4 @@
+import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftField } from "../../../lambdas/core/iceberg/types.ts";
@@ -143,6 +144,8 @@ describe("rows of CSV with values that do not fit", () => {
         [3, "x", "3"],
       ]);
       expect((await convert("string", "string"))[1]).toEqual([]);
+      const files = await readdir(work.directory, { recursive: true });
+      expect(files.filter((name) => /odd-\d+\.parquet$/.test(name))).toHaveLength(1);
     } finally {
       await conversion.close();
     }
