@@ -33,7 +33,8 @@ const rescue = {
 
 /**
  * Of https://duckdb.org/2025/04/16/duckdb-csv-pollock-benchmark.html, and what is reached here of the sample and must stay. What is lost is
- * lost by rule: a second table in the file is rows, words between spaces are fields, and a damaged header is not recognised.
+ * lost by rule: a second table in the file is rows, words between spaces are fields, and a damaged header is not recognised. All 2,290 files
+ * score 9.99 and 9.87, DuckDB 1.5.5 alone 9.97 and 9.65.
  */
 const EXPECTED = {
   given: { published: 9.96, floor: 9.95, equalFloor: 0.58 },
@@ -210,7 +211,7 @@ function report(
   const equal = shareEqual(results);
   const equalOfTold = shareEqual(results.filter(({ name }) => !UNTOLD.test(name)));
   const scoreOfDuckDb = average(byDuckDb.map(({ measures }) => scoreOf(measures)));
-  const weighted = weightedScore(results);
+  const [weighted, weightedOfDuckDb] = [results, byDuckDb].map((all) => weightedScore(all)?.toFixed(2));
   const failed = results.filter(({ reason }) => reason !== undefined);
   const reasons = [...Map.groupBy(failed, ({ reason }) => reason)].map(
     ([reason, files]) => `${reason} ${files.length}`,
@@ -221,7 +222,9 @@ function report(
       `Pollock, ${title}: ${score.toFixed(2)} of 10 over ${results.length} files`,
       `  as in the whole benchmark: ${whole.toFixed(2)} (DuckDB, published: ${published})`,
       `  DuckDB alone on the same files, by the same measure: ${scoreOfDuckDb.toFixed(2)}, as in the whole benchmark: ${wholeScore(byDuckDb).toFixed(2)}, rows equal: ${(100 * shareEqual(byDuckDb)).toFixed(1)} %`,
-      `  weighted: ${weighted?.toFixed(2) ?? "not told, the benchmark's weights are not there"}`,
+      weighted === undefined
+        ? "  weighted: not told, the benchmark's weights are not there"
+        : `  weighted: ${weighted} (DuckDB alone: ${weightedOfDuckDb})`,
       `  rows equal to the clean file: ${(100 * equal).toFixed(1)} % of files, ${(100 * equalOfTold).toFixed(1)} % without those of a delimiter too few or too many; F1 of header ${part("header")}, record ${part("record")}, cell ${part("cell")}`,
       `  failed with a reason: ${failed.length} (${reasons.join(", ") || "none"})`,
       ...kindsBelow(results),
