@@ -1,7 +1,6 @@
 // Claim: looking out for values that do not fit costs less than a tenth of a plain load as long as all fit. Aim: rescuing them costs less than
-// a third more than one (NDJSON does in processor time; CSV is read by one thread, for its rows to have numbers). Side by side in one run: a
-// plain load of a file, the same with a treatment at hand, then a file of which one row in a hundred does not fit: until that is known
-// (`found`), and from there to its rows with `_rescued_data` (`rescued`).
+// a third more than one. Side by side in one run: a plain load of a file, the same with a treatment at hand, then a file of which one row in a
+// hundred does not fit: until that is known (`found`), and from there to its rows with `_rescued_data` (`rescued`).
 // node bench/rescue.ts [--mb 200] [--rounds 5] [--only csv|ndjson]
 
 import { createReadStream } from "node:fs";

@@ -1,12 +1,14 @@
-// The options of delimited text in `moraine.yaml`: what a file looks like, given here or recognised file by file (`dialect: auto`).
+// The options of delimited text in `moraine.yaml`: what a file looks like, given here or recognised file by file (`dialect: auto`). Those of
+// text with columns of fixed width are among them.
 
-import { DIALECT_PARTS, type DialectPart, type FormatOptions } from "./config.ts";
+import { DIALECT_PARTS, type DialectPart, type FixedColumn, type FixedOptions, type FormatOptions } from "./config.ts";
 import type { Section } from "./config-reader.ts";
 import { type Check, shown } from "./config-text.ts";
 
 type Delimited = Extract<FormatOptions, { readonly type: "csv" | "tsv" }>;
 
 const DELIMITER_BYTES_MAX = 4;
+const LINE_CHARS_MAX = 1_000_000;
 const ENCODINGS = ["utf-8", "utf-16", "latin-1", "windows-1252"] as const;
 
 const checkDelimiter: Check = (text) => {
@@ -33,6 +35,8 @@ const checkSeparator: Check = (text) =>
     ? undefined
     : `${shown(text)} separates no digits; write one character such as "," or "."`;
 
+const checkName: Check = (text) => (text.trim() === "" ? "is empty; write the column's name" : undefined);
+
 export function readDelimited(section: Section, type: "csv" | "tsv"): FormatOptions {
   const recognise = readDialect(section);
   const quote = section.string("quote", { check: checkCharacterOrNone, fallback: '"' });
@@ -42,20 +46,70 @@ export function readDelimited(section: Section, type: "csv" | "tsv"): FormatOpti
     header: section.boolean("header", true),
     quote,
     escape: section.string("escape", { check: checkCharacterOrNone, fallback: quote }),
+    ...readText(section),
+    ...whole(section, "headerRows", 1, 10),
+    ...(section.has("columns") ? { columns: section.strings("columns", checkName) } : {}),
+    ...(section.boolean("trim", false) ? { trim: true } : {}),
+    ...(recognise.length === 0 ? {} : { recognise }),
+  };
+  checkTogether(section, options);
+  checkColumns(section, options.columns);
+  return options;
+}
+
+export function readFixed(section: Section): FixedOptions {
+  const columns = section.sections("columns").map((column): FixedColumn => {
+    const name = column.string("name", { check: checkName });
+    const place = { ...whole(column, "start", 1, LINE_CHARS_MAX), ...whole(column, "width", 1, LINE_CHARS_MAX) };
+    column.close();
+    return { name, start: 0, ...place };
+  });
+  return {
+    type: "fixed",
+    columns: placed(section, columns),
+    header: section.boolean("header", false),
+    ...readText(section),
+  };
+}
+
+/** A column without a start stands right behind the one before it. */
+function placed(section: Section, columns: readonly FixedColumn[]): FixedColumn[] {
+  if (columns.length === 0) section.complain("columns", "is empty; give every column its name, start and width");
+  checkTwice(
+    section,
+    columns.map(({ name }) => name),
+  );
+  let next: number | undefined = 1;
+  return columns.map((column) => {
+    const start = column.start === 0 ? (next ?? 1) : column.start;
+    if (next === undefined)
+      section.complain("columns", `${shown(column.name)} follows a column without width; only the last may be without`);
+    else if (start < next)
+      section.complain(
+        "columns",
+        `${shown(column.name)} starts at ${start}, inside the column before; give columns in order`,
+      );
+    next = column.width === undefined ? undefined : start + column.width;
+    return { ...column, start };
+  });
+}
+
+/** Of all kinds of text with columns. */
+function readText(section: Section): Omit<FixedOptions, "type" | "columns" | "header"> {
+  const options = {
     nullValues: section.strings("nullValues"),
     encoding: section.choice("encoding", { values: ENCODINGS, fallback: "utf-8" }) ?? "utf-8",
     skipLines: section.integer("skipLines", { fallback: 0, min: 0, max: 1_000_000 }),
-    ...whole(section, "headerRows", 1, 10),
     ...whole(section, "footerLines", 0, 1000),
     ...text(section, "comment", checkCharacter),
-    ...(section.boolean("trim", false) ? { trim: true } : {}),
     ...text(section, "decimalSeparator", checkSeparator),
     ...text(section, "thousandsSeparator", checkSeparator),
     ...text(section, "dateFormat"),
     ...text(section, "timestampFormat"),
-    ...(recognise.length === 0 ? {} : { recognise }),
   };
-  checkTogether(section, options);
+  const { decimalSeparator = ".", thousandsSeparator } = options;
+  if (thousandsSeparator === decimalSeparator)
+    section.complain("thousandsSeparator", `${shown(decimalSeparator)} is the decimal separator too; choose another`);
   return options;
 }
 
@@ -80,11 +134,22 @@ function checkTogether(section: Section, options: Delimited): void {
   }
   if (section.has("comment") && options.comment === options.quote)
     section.complain("comment", `${shown(options.quote)} is the quote too; choose another`);
-  if (options.thousandsSeparator !== undefined && options.thousandsSeparator === (options.decimalSeparator ?? "."))
-    section.complain(
-      "thousandsSeparator",
-      `${shown(options.thousandsSeparator)} is the decimal separator too; choose another`,
-    );
+}
+
+/** Names say nothing of a header; taking a first row for one, or one for a row, would lose or add a row. */
+function checkColumns(section: Section, columns: readonly string[] | undefined): void {
+  if (columns === undefined) return;
+  if (columns.length === 0) section.complain("columns", "is empty; name every column of the files, or remove it");
+  checkTwice(section, columns);
+  if (!section.has("header") && !section.has("headerRows"))
+    section.complain("columns", "needs header: false, or header: true for files with a header that is to be left out");
+}
+
+function checkTwice(section: Section, names: readonly string[]): void {
+  const lower = names.map((name) => name.toLowerCase());
+  const twice = names.find((_, index) => lower.indexOf(lower[index] as string) < index);
+  if (twice !== undefined)
+    section.complain("columns", `${shown(twice)} is there twice; give every column its own name`);
 }
 
 function whole<K extends string>(section: Section, key: K, min: number, max: number): { readonly [P in K]?: number } {

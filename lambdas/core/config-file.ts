@@ -4,7 +4,7 @@
 
 import type { BucketConfig, DatabaseConfig, FormatOptions, Ingestion, JsonOptions, MoraineConfig } from "./config.ts";
 import { readSharedDiscovery } from "./config-cache.ts";
-import { readDelimited } from "./config-delimited.ts";
+import { readDelimited, readFixed } from "./config-delimited.ts";
 import { readDiscovery } from "./config-discovery.ts";
 import { openYaml, type Place, Section, type Source } from "./config-reader.ts";
 import * as rules from "./config-rules.ts";
@@ -136,7 +136,7 @@ function readSource(section: Section | undefined, landing: readonly BucketConfig
 
 function readFormat(section: Section | undefined): FormatOptions {
   const type = section?.choice("type", {
-    values: ["csv", "tsv", "ndjson", "json", "parquet", "avro", "metadata", "binary"],
+    values: ["csv", "tsv", "fixed", "ndjson", "json", "parquet", "avro", "metadata", "binary"],
     planned: ["orc", "xml"],
   });
   if (section === undefined || type === undefined) return { type: "ndjson" };
@@ -147,6 +147,7 @@ function readFormat(section: Section | undefined): FormatOptions {
 
 function readOptions(section: Section, type: FormatOptions["type"]): FormatOptions {
   if (type === "csv" || type === "tsv") return readDelimited(section, type);
+  if (type === "fixed") return readFixed(section);
   return type === "metadata" || type === "binary" ? readObject(section, type) : readSelfDescribing(section, type);
 }
 

@@ -12,6 +12,8 @@ export type FormatOptions =
       readonly header: boolean;
       /** Rows that make the header together, when there is one: names are joined by `_`. Absent: 1. */
       readonly headerRows?: number;
+      /** Names of all columns in their order. The header, if there is one, is left out unread. Absent: the header's, or `column0`, ... */
+      readonly columns?: readonly string[];
       readonly quote: string;
       readonly escape: string;
       /** Texts that mean null, besides the empty field. */
@@ -33,6 +35,7 @@ export type FormatOptions =
       readonly dateFormat?: string;
       readonly timestampFormat?: string;
     }
+  | FixedOptions
   | ({ readonly type: "ndjson" } & JsonOptions)
   /** One document: an array of records, one record, or records under a dot path such as `Records`. */
   | ({ readonly type: "json"; readonly recordsPath?: string } & JsonOptions)
@@ -41,6 +44,32 @@ export type FormatOptions =
   | { readonly type: "metadata"; readonly pathDate?: string }
   /** The same with the bytes of the object, if it has no more than these. */
   | { readonly type: "binary"; readonly contentBytesMax: number; readonly pathDate?: string };
+
+/** Lines in which every column has its place. */
+export interface FixedOptions {
+  readonly type: "fixed";
+  /** In their order, none over another. */
+  readonly columns: readonly FixedColumn[];
+  /** The first line is left out. */
+  readonly header: boolean;
+  readonly nullValues: readonly string[];
+  readonly encoding: CsvEncoding;
+  readonly skipLines: number;
+  readonly footerLines?: number;
+  readonly comment?: string;
+  readonly decimalSeparator?: string;
+  readonly thousandsSeparator?: string;
+  readonly dateFormat?: string;
+  readonly timestampFormat?: string;
+}
+
+export interface FixedColumn {
+  readonly name: string;
+  /** In characters, from 1. */
+  readonly start: number;
+  /** Absent, of the last alone: up to the end of the line. */
+  readonly width?: number;
+}
 
 export type CsvEncoding = "utf-8" | "utf-16" | "latin-1" | "windows-1252";
 /** What can be told of a file by looking at it. A byte order mark is always heeded. */

@@ -9,7 +9,7 @@ export interface Loaded {
 }
 
 export interface Clean extends Loaded {
-  /** Without a header there is nothing to measure of it. */
+  /** Without a header there is nothing to measure of it: it is as if the rows were written out without one, as the benchmark would have it. */
   readonly hasHeader: boolean;
 }
 

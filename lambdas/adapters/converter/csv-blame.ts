@@ -2,7 +2,7 @@
 // table knows their lines); only what that cannot tell has files read on their own.
 
 import type { SourceFailure } from "../../core/ports.ts";
-import type { CsvGroup } from "./csv.ts";
+import type { CsvGroup } from "./csv-group.ts";
 import type { Session } from "./engine.ts";
 import { failure, type SpooledSource } from "./format.ts";
 import { literal } from "./sql.ts";

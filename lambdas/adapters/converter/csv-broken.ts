@@ -77,12 +77,14 @@ function endsField(row: string, from: number, { delimiter }: Quoting): boolean {
   return at >= row.length || row.startsWith(delimiter, at);
 }
 
-/** What is between two quotes. DuckDB drops an escape before any character. */
+/** What is between two quotes. An escape before neither a quote nor an escape is a letter. */
 export function unescaped(inner: string, { quote, escape: escaping }: Quoting): string {
   if (escaping === "") return inner;
-  if (escaping === quote) return inner.replaceAll(quote + quote, quote);
   let text = "";
-  for (let at = 0; at < inner.length; at++) text += inner[at] === escaping ? (inner[++at] ?? "") : inner[at];
+  for (let at = 0; at < inner.length; at++) {
+    const [char, next] = [inner[at] as string, inner[at + 1]];
+    text += char === escaping && (next === quote || next === escaping) ? inner[++at] : char;
+  }
   return text;
 }
 

@@ -26,8 +26,10 @@ const FOOTER_LINES_MAX = 10;
 export function findTable(
   rows: readonly Row[],
   width: number,
-  options: { readonly header?: boolean; readonly preamble: boolean },
+  options: { readonly header?: boolean; readonly preamble: boolean; readonly unread: boolean },
 ): Table {
+  // A header that nobody reads may look like anything, a note among others.
+  if (options.header === true && options.unread) return { header: true, headerRows: 1, skipLines: 0 };
   const start = options.preamble ? rows.findIndex((row) => !isNote(row, width)) : 0;
   const first = rows[start];
   if (first === undefined) return { unknown: "it has notes and no rows; give the dialect" };

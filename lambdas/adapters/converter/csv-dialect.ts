@@ -79,6 +79,7 @@ export function recogniseDialect(sample: Sample, given: CsvOptions): Recognised 
   const table = findTable(best.rows, best.width, {
     ...(recognised.has("header") ? {} : { header: given.header }),
     preamble: recognised.has("skipLines"),
+    unread: given.columns !== undefined,
   });
   if (table.unknown !== undefined) {
     const { line } = table;

@@ -34,12 +34,23 @@ export async function markExcess(
   if (whole) scan.feed(head.subarray(from), true);
   else await scanFile(scan, path, from);
   const { places } = scan;
-  if (places.length === 0) return [];
-  await rewrite(path, (chunks) => marked(chunks, places, options.delimiter.includes(" ") ? "-" : " "));
+  await insertMarks(path, places, options.delimiter.includes(" ") ? "-" : " ");
   return places;
 }
 
-/** The file is again what it was. `places`: as `markExcess` returned them. */
+/** `mark`: one byte. */
+export async function insertMarks(path: string, places: readonly number[], mark: string): Promise<void> {
+  if (places.length > 0) await rewrite(path, (chunks) => marked(chunks, places, mark));
+}
+
+/** Where a byte of the marked file is in the one that came. */
+export function unmarkedByte(byte: number, places: readonly number[]): number {
+  let marks = 0;
+  while (marks < places.length && (places[marks] as number) + marks < byte) marks++;
+  return byte - marks;
+}
+
+/** The file is again what it was. `places`: where marks were inserted. */
 export async function removeMarks(path: string, places: readonly number[]): Promise<void> {
   if (places.length > 0) await rewrite(path, (chunks) => unmarked(chunks, places));
 }
@@ -191,7 +202,8 @@ class ExcessScan {
     for (let at = start; at < end; at++) {
       const byte = bytes[at];
       if (quoted) {
-        if (byte === this.#escape && bytes[at + 1] === this.#quote && at + 1 < end) at++;
+        const [next, isLast] = [bytes[at + 1], at + 1 >= end];
+        if (byte === this.#escape && !isLast && (next === this.#quote || next === this.#escape)) at++;
         else if (byte === this.#quote) quoted = false;
       } else if (byte === this.#quote && emptySoFar) {
         quoted = true;

@@ -1,9 +1,12 @@
 // The header of a CSV file, read here and not by DuckDB: columns are handed to DuckDB by position, and files of one batch
 // may order them differently. Header comparison needs only the first bytes of a file.
 
-import type { FormatOptions } from "../../core/config.ts";
+import type { FixedColumn, FormatOptions } from "../../core/config.ts";
 
-export type CsvOptions = Extract<FormatOptions, { readonly type: "csv" | "tsv" }>;
+export type CsvOptions = Extract<FormatOptions, { readonly type: "csv" | "tsv" }> & {
+  /** Of text in which every column has its place (csv-fixed.ts). */
+  readonly layout?: readonly FixedColumn[];
+};
 
 /** The record in which the names end, or the first row where there is no header. */
 export interface Header {
@@ -131,7 +134,8 @@ function parseRecord(
   for (; at < text.length; at++) {
     const char = text[at] as string;
     if (quoted) {
-      if (quote !== "" && char === options.escape && text[at + 1] === quote) value += text[++at];
+      const next = text[at + 1];
+      if (char === options.escape && (next === quote || next === options.escape)) value += text[++at];
       else if (char === quote) {
         quoted = false;
         closed = true;

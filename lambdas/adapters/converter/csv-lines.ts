@@ -15,6 +15,17 @@ export interface Layout {
   readonly linesBefore: number;
 }
 
+/** Where the rows of a source are among those of all sources that are read. */
+export interface SourceRows {
+  readonly source: SpooledSource;
+  /** Rows of the sources before it. */
+  readonly before: number;
+  /** Infinite: it is the only source, and nobody has counted. */
+  readonly rows: number;
+  /** How many sources are read. */
+  readonly among: number;
+}
+
 export class CsvLines {
   readonly #directory: string;
   readonly #known = new Map<SpooledSource, RecordLines>();
@@ -36,25 +47,24 @@ export class CsvLines {
   }
 
   /**
-   * SQL of a row's file and line as JSON members, by its number over all the sources in their order; `counts`: rows of each. That DuckDB reads
-   * them in this order is checked row by row.
+   * SQL of a row's file and line as JSON members, by its number over all sources that are read. That DuckDB reads them one after the other is
+   * checked row by row, where there are several.
    */
-  async tell(sources: readonly SpooledSource[], layout: Layout, counts: readonly number[]): Promise<string> {
-    const name = `${layout.columns.length}-${sources[0]?.source.index}`;
-    const lines: RecordLines[] = [];
-    for (const source of sources) lines.push(await this.of(source, layout));
-    const ends: number[] = [];
-    for (const count of counts) ends.push((ends.at(-1) ?? 0) + count);
-    const placeOf = (row: number) => ends.findIndex((end) => row <= end);
-    const path = this.answer(`paths-${name}`, (row) => sources[placeOf(row)]?.path ?? null);
+  async tell(places: readonly SourceRows[], layout: Layout): Promise<string> {
+    const name = `${layout.columns.length}-${places[0]?.source.source.index}`;
+    const lines = new Map<SpooledSource, RecordLines>();
+    for (const { source } of places) lines.set(source, await this.of(source, layout));
+    const placeOf = (row: number) => places.find(({ before, rows }) => row > before && row <= before + rows);
+    const path = this.answer(`paths-${name}`, (row) => placeOf(row)?.source.path ?? null);
     const members = this.answer(`lines-${name}`, (row) => {
       const place = placeOf(row);
-      const line = lines[place]?.lineOf(row - (ends[place - 1] ?? 0)) ?? null;
-      const source = sources[place];
-      return `"file":${JSON.stringify(source?.source.uri)},${memberJson(source ?? {})}"line":${line}`;
+      if (place === undefined) return null;
+      const { source } = place;
+      const line = lines.get(source)?.lineOf(row - place.before) ?? null;
+      return `"file":${JSON.stringify(source.source.uri)},${memberJson(source)}"line":${line}`;
     });
     const found = lookup(members, ROW);
-    if (sources.length === 1) return found;
+    if (places[0]?.among === 1) return found;
     const step = "error('rows and files are out of step')";
     return `CASE WHEN ${lookup(path, ROW)} = ${FILE_COLUMN} THEN ${found} ELSE ${step} END`;
   }
@@ -85,6 +95,6 @@ export function dialectOf({ options, columns, linesBefore }: Layout): Dialect {
     escape: options.escape,
     ...(comment === undefined ? {} : { comment }),
     linesBefore,
-    blankRows: columns.length === 1,
+    blankRows: columns.length === 1 && options.layout === undefined,
   };
 }

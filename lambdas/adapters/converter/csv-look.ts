@@ -5,8 +5,10 @@ import type { SourceFailure } from "../../core/ports.ts";
 import { readBroken } from "./csv-broken.ts";
 import { recogniseDialect } from "./csv-dialect.ts";
 import { blankOut, cutLines, overwrite, tailOf } from "./csv-edges.ts";
+import { doubleEscapes } from "./csv-escapes.ts";
 import { markExcess } from "./csv-excess.ts";
 import { type CsvOptions, type Header, headerOf } from "./csv-header.ts";
+import { dialectOf } from "./csv-lines.ts";
 import { textOf } from "./csv-records.ts";
 import { failure, type SpooledSource } from "./format.ts";
 
@@ -17,8 +19,8 @@ export interface Looked {
   /** As given, with what was recognised. */
   readonly options: CsvOptions;
   readonly header: Header;
-  /** Where rows are marked for DuckDB (csv-excess.ts). */
-  readonly marks: readonly number[];
+  /** Where bytes were inserted for DuckDB, the last ones last (csv-excess.ts, csv-escapes.ts). */
+  readonly marks: readonly (readonly number[])[];
 }
 
 /** `head`: the first bytes. `rescue`: a broken header is read like a broken row. Undefined: there are no rows. */
@@ -31,29 +33,53 @@ export async function lookAt(
   const text = head.toString("utf8");
   if (text.includes("\0")) return failure(source, "NOT_TEXT", "holds NUL bytes; set the format or encoding it has");
   const whole = source.sizeBytes <= head.length;
-  const options = await dialectOf(source, text, whole, given);
+  const options = await recognised(source, text, whole, given);
   if (options === undefined || "reason" in options) return options;
-  const found = headerOf(text, options, whole);
+  const found = findHeader(text, options, whole);
   if (found === undefined) return undefined;
   if (found === "cut") {
     const message = "the first record does not end within 64 KiB; check quote and delimiter";
     return failure(source, "MALFORMED_HEADER", message, { line: 1 });
   }
-  const header =
-    options.header && found.broken !== undefined
-      ? await mendHeader(source, text, options, found, { rescue, whole })
-      : found;
+  const header = await readHeader(source, text, options, found, { rescue, whole });
   if ("reason" in header) return header;
-  const refused = refuseHeader(source, head, header) ?? (await cutFooter(source, text, options, header));
+  const unread = options.columns !== undefined;
+  const refused =
+    (unread ? undefined : refuseHeader(source, head, header)) ?? (await cutFooter(source, text, options, header));
   if (refused !== undefined) return refused;
   const plain = await blankQuotes(source, text, options, header);
   const from = Buffer.byteLength(text.slice(0, options.header ? header.end : header.start));
   const isAll = whole && options.footerLines === undefined;
-  const marks = await markExcess(source.path, head, isAll, from, header.values.length, options);
-  return { options, header: plain, marks };
+  const width = options.columns?.length ?? header.values.length;
+  const excess = await markExcess(source.path, head, isAll, from, width, options);
+  const escapes = await doubleEscapes(source.path, dialectOf({ options, columns: [], linesBefore: plain.linesBefore }));
+  return { options, header: plain, marks: [excess, escapes] };
 }
 
-async function dialectOf(
+/** A header that is not read ends with its line, if its quotes do not end properly. */
+function findHeader(text: string, options: CsvOptions, whole: boolean): ReturnType<typeof headerOf> {
+  const found = headerOf(text, options, whole);
+  const proper = found !== "cut" && found?.broken === undefined;
+  if (proper || !options.header || options.columns === undefined) return found;
+  return headerOf(text, { ...options, quote: "" }, whole);
+}
+
+async function readHeader(
+  source: SpooledSource,
+  text: string,
+  options: CsvOptions,
+  found: Header,
+  how: { readonly rescue: boolean; readonly whole: boolean },
+): Promise<Header | SourceFailure> {
+  if (!options.header) return found;
+  if (options.columns === undefined)
+    return found.broken === undefined ? found : mendHeader(source, text, options, found, how);
+  const isLine = !/[\r\n]/.test(text.slice(found.start, found.end).trimEnd());
+  if (isLine) await dashQuotes(source, text, options, found);
+  return found;
+}
+
+async function recognised(
   source: SpooledSource,
   head: string,
   whole: boolean,
@@ -84,9 +110,13 @@ async function mendHeader(
     const message = `a quoted name of the header does not end properly (line ${line}); double quotes inside quoted names`;
     return failure(source, "MALFORMED_HEADER", message, { line });
   }
-  const [before, upTo] = [header.start, header.end].map((place) => Buffer.byteLength(text.slice(0, place)));
-  await overwrite(source.path, options.quote, before as number, upTo as number);
+  await dashQuotes(source, text, options, header);
   return { ...header, values: names.map((name) => textOf(name, options)) };
+}
+
+async function dashQuotes(source: SpooledSource, text: string, { quote }: CsvOptions, header: Header): Promise<void> {
+  const [before, upTo] = [header.start, header.end].map((place) => Buffer.byteLength(text.slice(0, place)));
+  if (quote !== "") await overwrite(source.path, quote, before as number, upTo as number);
 }
 
 /** DuckDB does not look at the bytes of a header, and a name would have a replacement character. */

@@ -7,10 +7,12 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { rename } from "node:fs/promises";
 import { finished } from "node:stream/promises";
-import type { BadRowPolicy } from "../../core/config.ts";
+import type { BadRowPolicy, FixedColumn } from "../../core/config.ts";
 import type { SourceFailure } from "../../core/ports.ts";
 import { type BadRow, KeptRows, type Mended, quarantineRow, tooManyBadRows } from "./bad-rows.ts";
 import { readBroken } from "./csv-broken.ts";
+import { doubleEscapes } from "./csv-escapes.ts";
+import { divideLine, FIXED_MESSAGES } from "./csv-fixed.ts";
 import {
   type CsvRecord,
   type Dialect,
@@ -50,6 +52,8 @@ export interface Mending {
   readonly dialect: Dialect;
   readonly columns: number;
   readonly header: boolean;
+  /** Of lines with columns of fixed width, which are written as CSV. */
+  readonly layout?: readonly FixedColumn[];
   readonly policy: BadRowPolicy;
   /** For what is written beside the source. */
   readonly directory: string;
@@ -69,6 +73,7 @@ export async function mendCsv(mending: Mending): Promise<MendedCsv | SourceFailu
   const { bad, seen, first } = parts;
   const failed = tooManyBadRows(source, policy, { bad, seen }, first);
   if (failed !== undefined) return failed;
+  await doubleEscapes(parts.path, { ...dialect, linesBefore: 0 });
   await rename(parts.path, source.path);
   return { records: parts.written, seen, bad, kept: parts.kept, lines: parts.lines };
 }
@@ -96,28 +101,28 @@ class Parts {
   }
 
   add(bytes: Buffer, record: CsvRecord): void {
-    const { columns, dialect, policy, source } = this.#mending;
+    const { dialect, policy, source, layout } = this.#mending;
     this.seen++;
     const row = bytes.subarray(record.start, record.end);
-    const apart = !record.broken && row.length <= RECORD_BYTES_MAX;
-    const fields = apart ? fieldsOf(bytes, record, dialect).map(({ start, end }) => bytes.subarray(start, end)) : [];
-    const reason = reasonOf(record, row, fields.length, columns);
+    const { fields, reason, message } = divide(bytes, record, this.#mending);
     const rescue = policy.onBadRow === "rescue";
     if (reason === undefined) {
-      this.#write(record.line, rescue ? [row, Buffer.from(dialect.delimiter)] : [row]);
+      const written = layout === undefined ? row : Buffer.from(joined(fields, dialect));
+      this.#write(record.line, rescue ? [written, Buffer.from(dialect.delimiter)] : [written]);
       return;
     }
     this.bad++;
-    const place = { line: record.line, byte: record.byte, reason, message: MESSAGES[reason] };
+    const place = { line: record.line, byte: record.byte, reason, message };
     this.first ??= { ...place, text: "" };
     if (rescue) this.#rescue(record.line, row, fields, reason);
     else this.kept.keep(quarantineRow(source, { ...place, text: row.toString("utf8") }));
   }
 
   #rescue(line: number, row: Buffer, fields: readonly Buffer[], reason: Reason): void {
-    const { columns, dialect } = this.#mending;
+    const { columns, dialect, layout } = this.#mending;
     const extra = fields.slice(columns).map((field) => textOf(field.toString("utf8"), dialect));
-    const divided = reason === "ROW_TOO_SHORT" || reason === "ROW_TOO_LONG";
+    // Of a line that ends inside of a column nothing but the line has that piece.
+    const divided = reason === "ROW_TOO_LONG" || (reason === "ROW_TOO_SHORT" && layout === undefined);
     const number = this.kept.keep(noteOf(reason, divided ? extra : row.toString("utf8")));
     const own = ownFields(row, fields, reason, this.#mending);
     const kept = [...own, ...Array<string>(columns - own.length).fill(""), `${NOTE_PREFIX}${number}`];
@@ -151,6 +156,33 @@ class Parts {
 }
 
 const NEWLINE = Buffer.from("\n");
+
+interface Divided {
+  readonly fields: readonly Buffer[];
+  readonly reason?: Reason;
+  readonly message: string;
+}
+
+function divide(bytes: Buffer, record: CsvRecord, { dialect, columns, layout }: Mending): Divided {
+  const row = bytes.subarray(record.start, record.end);
+  const apart = !record.broken && row.length <= RECORD_BYTES_MAX;
+  if (layout !== undefined && apart && isUtf8(row)) {
+    const { fields, rest, bad } = divideLine(row.toString("utf8"), layout);
+    const all = bad === "ROW_TOO_LONG" ? [...fields, rest] : fields;
+    const told = bad === undefined ? { message: "" } : { reason: bad, message: FIXED_MESSAGES[bad] };
+    return { fields: all.map((field) => Buffer.from(field)), ...told };
+  }
+  const fields =
+    apart && layout === undefined
+      ? fieldsOf(bytes, record, dialect).map(({ start, end }) => bytes.subarray(start, end))
+      : [];
+  const reason = reasonOf(record, row, fields.length, columns);
+  return { fields, ...(reason === undefined ? { message: "" } : { reason, message: MESSAGES[reason] }) };
+}
+
+function joined(fields: readonly Buffer[], { delimiter }: Dialect): string {
+  return fields.map((field) => field.toString("utf8")).join(delimiter);
+}
 
 /** What a bad row has for the columns, from the first on, as it is written. What is no UTF-8 is for none. */
 function ownFields(row: Buffer, fields: readonly Buffer[], reason: Reason, mending: Mending): readonly string[] {

@@ -25,6 +25,7 @@ import { type Attempt, attempt } from "./attempt.ts";
 import { AvroReader } from "./avro.ts";
 import type { KeptRows } from "./bad-rows.ts";
 import { CsvReader } from "./csv.ts";
+import { csvOptionsOf } from "./csv-fixed.ts";
 import { writeEqualityDeletes } from "./deletes.ts";
 import { isMisfit } from "./duckdb-errors.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
@@ -342,6 +343,8 @@ function readerOf(context: ReaderContext): FormatReader {
     case "csv":
     case "tsv":
       return new CsvReader(context, format);
+    case "fixed":
+      return new CsvReader(context, csvOptionsOf(format));
     case "ndjson":
     case "json":
       return new JsonReader(context, format);
@@ -359,6 +362,7 @@ function encodingOf(job: ConversionJob): SourceEncoding {
   switch (job.format.type) {
     case "csv":
     case "tsv":
+    case "fixed":
       return job.format.encoding;
     case "parquet":
     case "avro":

@@ -37,8 +37,9 @@ export interface Scan {
   readonly required: readonly { readonly name: string; readonly isNull: string }[];
   /** SQL of what a row itself has in a column that values are routed to. */
   readonly own: (column: string) => string;
-  /** A FROM item of all sources, with FILE_COLUMN. */
+  /** A FROM item of all sources, with FILE_COLUMN. Rows of which all fits may be left out, if `records` counts them. */
   readonly from: string;
+  records?(source: SpooledSource): number | undefined;
   /** A FROM item of one source with ROW too. */
   numbered(source: SpooledSource): string;
   lineOf?(source: SpooledSource, row: number): Promise<number | undefined>;
@@ -88,7 +89,7 @@ export async function findMisfits(session: Session, scan: Scan): Promise<Found> 
       });
       misfits.push({
         index: source.source.index,
-        records: Number(row["records"]),
+        records: scan.records?.(source) ?? Number(row["records"]),
         unfit: Number(row["unfit"]),
         columns,
       });

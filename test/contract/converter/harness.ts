@@ -21,6 +21,7 @@ import type {
   SourceFailure,
   Treatment,
 } from "../../../lambdas/core/ports.ts";
+import type { QuarantineRow } from "../../../lambdas/core/schema/quarantine.ts";
 
 export const csv: Extract<FormatOptions, { readonly type: "csv" | "tsv" }> = {
   type: "csv",
@@ -118,6 +119,19 @@ export interface Converted {
   /** Of all conversions; those without a treatment were left out. */
   readonly misfits: readonly Misfits[];
   readonly loaded: Readonly<Record<number, number>>;
+}
+
+/** While the conversion is open. */
+export async function quarantined({ quarantine }: ConversionResult): Promise<QuarantineRow[]> {
+  if (quarantine === undefined) return [];
+  const chunks: Uint8Array[] = [];
+  if (quarantine.body instanceof Uint8Array) chunks.push(quarantine.body);
+  else for await (const chunk of quarantine.body.open()) chunks.push(chunk);
+  const text = Buffer.concat(chunks);
+  expect(text.length).toBe(quarantine.body instanceof Uint8Array ? text.length : quarantine.body.sizeBytes);
+  const rows = text.toString().split("\n").filter(Boolean);
+  expect(rows).toHaveLength(quarantine.rows);
+  return rows.map((row) => JSON.parse(row) as QuarantineRow);
 }
 
 /** A first load (or, with `known`, a load into a table that is there), as core does it. */

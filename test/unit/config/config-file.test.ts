@@ -80,6 +80,32 @@ describe("defaults", () => {
     expect(format).toMatchObject({ quote: "'", escape: "'" });
   });
 
+  test("the columns of CSV may be named, if it is said whether there is a header", () => {
+    const format = (options: string) =>
+      valid(SMALLEST.replace("type: csv", `type: csv, ${options}`)).ingestions[0]?.format;
+    expect(format("header: false, columns: [id, note]")).toMatchObject({ header: false, columns: ["id", "note"] });
+    expect(format("headerRows: 2, columns: [id]")).toMatchObject({ header: true, headerRows: 2, columns: ["id"] });
+  });
+
+  test("columns of fixed width stand behind each other unless told", () => {
+    const columns = "columns: [{ name: id, width: 4 }, { name: note, start: 6, width: 6 }, { name: rest }]";
+    const options = `type: fixed, ${columns}, footerLines: 1, decimalSeparator: ","`;
+    expect(valid(SMALLEST.replace("type: csv", options)).ingestions[0]?.format).toEqual({
+      type: "fixed",
+      columns: [
+        { name: "id", start: 1, width: 4 },
+        { name: "note", start: 6, width: 6 },
+        { name: "rest", start: 12 },
+      ],
+      header: false,
+      nullValues: [],
+      encoding: "utf-8",
+      skipLines: 0,
+      footerLines: 1,
+      decimalSeparator: ",",
+    });
+  });
+
   test("a dialect that is recognised leaves alone what is given", () => {
     const recognised = (options: string) => {
       const format = valid(SMALLEST.replace("type: csv", `type: csv, ${options}`)).ingestions[0]?.format;
@@ -179,12 +205,12 @@ describe("errors", () => {
     [
       "a format not built yet",
       SMALLEST.replace("csv", "orc"),
-      '4: ingestions[0].format.type: "orc" is not available yet; use csv, tsv, ndjson, json, parquet, avro, metadata, binary',
+      '4: ingestions[0].format.type: "orc" is not available yet; use csv, tsv, fixed, ndjson, json, parquet, avro, metadata, binary',
     ],
     [
       "an unknown format",
       SMALLEST.replace("csv", "csvs"),
-      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, ndjson, json, parquet, avro, metadata, binary (did you mean csv?)',
+      '4: ingestions[0].format.type: "csvs" is not known; use csv, tsv, fixed, ndjson, json, parquet, avro, metadata, binary (did you mean csv?)',
     ],
     [
       "an option of another format",
@@ -323,6 +349,51 @@ describe("errors", () => {
       "a delimiter of five bytes",
       SMALLEST.replace("type: csv", 'type: csv, delimiter: "|||||"'),
       '4: ingestions[0].format.delimiter: "|||||" has 5 bytes; write 1 to 4, in quotes',
+    ],
+    [
+      "names of columns without a word on the header",
+      SMALLEST.replace("type: csv", "type: csv, dialect: auto, columns: [id]"),
+      "4: ingestions[0].format.columns: needs header: false, or header: true for files with a header that is to be left out",
+    ],
+    [
+      "no names of columns",
+      SMALLEST.replace("type: csv", "type: csv, header: false, columns: []"),
+      "4: ingestions[0].format.columns: is empty; name every column of the files, or remove it",
+    ],
+    [
+      "a blank name of a column",
+      SMALLEST.replace("type: csv", 'type: csv, header: false, columns: [" "]'),
+      "4: ingestions[0].format.columns[0]: is empty; write the column's name",
+    ],
+    [
+      "no columns of fixed width",
+      SMALLEST.replace("type: csv", "type: fixed"),
+      "4: ingestions[0].format.columns: is empty; give every column its name, start and width",
+    ],
+    [
+      "columns of fixed width over each other",
+      SMALLEST.replace("type: csv", "type: fixed, columns: [{ name: a, width: 4 }, { name: b, start: 4, width: 1 }]"),
+      '4: ingestions[0].format.columns: "b" starts at 4, inside the column before; give columns in order',
+    ],
+    [
+      "a column of fixed width behind one without",
+      SMALLEST.replace("type: csv", "type: fixed, columns: [{ name: a }, { name: b, start: 4, width: 1 }]"),
+      '4: ingestions[0].format.columns: "b" follows a column without width; only the last may be without',
+    ],
+    [
+      "two columns of fixed width with a name",
+      SMALLEST.replace("type: csv", "type: fixed, columns: [{ name: a, width: 1 }, { name: A, width: 1 }]"),
+      '4: ingestions[0].format.columns: "A" is there twice; give every column its own name',
+    ],
+    [
+      "an option of CSV for columns of fixed width",
+      SMALLEST.replace("type: csv", "type: fixed, columns: [{ name: a, width: 0 }], quote: x"),
+      "4: ingestions[0].format.quote: is not known; remove it",
+    ],
+    [
+      "a name of a column twice",
+      SMALLEST.replace("type: csv", "type: csv, header: false, columns: [id, b, ID]"),
+      '4: ingestions[0].format.columns: "ID" is there twice; give every column its own name',
     ],
     [
       "a delimiter that holds a line end",

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DIALECT_PARTS } from "../../../lambdas/core/config.ts";
+import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
+import { ADDS, convertAll, csv, jobOf, RESCUE, type Scratch, scratch } from "./harness.ts";
+
+let work: Scratch;
+beforeAll(async () => {
+  work = await scratch();
+});
+afterAll(() => work.remove());
+
+const columns = ["id", "note"];
+const load = async (changes: Partial<typeof csv>, file: string, onBadRow: "rescue" | "reject_file" = "reject_file") => {
+  const job = jobOf({ ...csv, columns, ...changes }, { badRows: { onBadRow, shareMax: 1 } });
+  const { rows, failures, inspection } = await convertAll(work, job, { a: file }, { treat: () => RESCUE, adds: ADDS });
+  return { rows, failures, names: inspection.fields.map(({ name, type }) => `${name} ${type}`) };
+};
+const cells = (rows: readonly Record<string, unknown>[]) =>
+  rows.map(({ id, note }) => [Number(id), note]).toSorted(([a], [b]) => Number(a) - Number(b));
+
+describe("names of columns that are given", () => {
+  test("are those of a file without a header, the first row among its rows", async () => {
+    const { rows, failures, names } = await load({ header: false }, '1,a\n2,"b,c"\n');
+    expect([failures, names]).toEqual([[], ["id long", "note string"]]);
+    expect(cells(rows)).toEqual([
+      [1, "a"],
+      [2, "b,c"],
+    ]);
+  });
+
+  test.each([
+    ["of other names", "x,y\n"],
+    ["of fewer names", "x\n"],
+    ["of more names", "x,y,z\n"],
+    ["of names with delimiters and line breaks in quotes", '"x,1","y\nz"\n'],
+    ["that ends with delimiters", "x,y,,\n"],
+    ["with a quote that never closes", '"x,y\n'],
+    ["with a quote that the first row closes", 'x,"y\n'],
+    ["with a quote in the middle", 'x,"y"z\n'],
+    ["delimited in another way", "x;y\n"],
+    ["that is no UTF-8, after blank lines", "\n\nx\ufffd,y\n"],
+  ])("stand for a header %s, which is left out", async (_, header) => {
+    const { rows, failures, names } = await load({}, `${header}1,a\n2,"b,c"\n3,d\n`);
+    expect([failures, names]).toEqual([[], ["id long", "note string"]]);
+    expect(cells(rows)).toEqual([
+      [1, "a"],
+      [2, "b,c"],
+      [3, "d"],
+    ]);
+  });
+
+  test("stand for several header rows, and go with lines to skip", async () => {
+    const { rows, failures } = await load({ headerRows: 2, skipLines: 1 }, 'a "note\nx,y\nz,"w\nv"\n1,a\n');
+    expect([failures, cells(rows)]).toEqual([[], [[1, "a"]]]);
+  });
+
+  test("go with a dialect that is recognised, a damaged header too", async () => {
+    const rows = Array.from({ length: 20 }, (_, id) => `${id};text ${id}\n`).join("");
+    const recognise = DIALECT_PARTS.filter((part) => part !== "header");
+    for (const header of ["id;note;\n", "id\n", '"id;note\n']) {
+      const loaded = await load({ recognise }, header + rows);
+      expect([header, loaded.failures, loaded.rows.length]).toEqual([header, [], 20]);
+    }
+  });
+
+  test("say how many fields a row has", async () => {
+    const { failures } = await load({ header: false }, "1,a\n2,b,c\n");
+    expect(failures).toMatchObject([{ reason: "ROW_TOO_LONG", line: 2 }]);
+    const { rows } = await load({}, "x\n1,a\n2\n3,b,c\n4,d,\n", "rescue");
+    expect(cells(rows)).toEqual([
+      [1, "a"],
+      [2, null],
+      [3, "b"],
+      [4, "d"],
+    ]);
+    const kept = rows.flatMap((row) => (row[RESCUED_DATA] == null ? [] : [JSON.parse(String(row[RESCUED_DATA])).line]));
+    expect(kept.toSorted()).toEqual([3, 4, 5]);
+  });
+
+  test("are names of no lineage, and those that are the table's own are matched", async () => {
+    const { names } = await load({ header: false, columns: ["_file_path", "b"] }, "1,a\n");
+    expect(names).toEqual(["_file_path_1 long", "b string"]);
+  });
+});
