@@ -3,7 +3,6 @@
 // nobody has seen is an error and never dropped.
 
 import { rmSync } from "node:fs";
-import type { FormatOptions } from "../../core/config.ts";
 import { sameSchema } from "../../core/iceberg/schema.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
 import type { Inspection, Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
@@ -11,28 +10,23 @@ import type { Mended } from "./bad-rows.ts";
 import {
   FILE_COLUMN,
   type FormatReader,
-  failure,
   NO_VERDICT,
   type ReaderContext,
   type SpooledSource,
   treatmentOf,
   type Verdict,
 } from "./format.ts";
-import { blameBroken, malformedJson } from "./json-blame.ts";
+import { JsonAdmission, type JsonReaderOptions } from "./json-admit.ts";
+import { blameBroken } from "./json-blame.ts";
 import { JsonFiles } from "./json-files.ts";
 import { JsonLook, type Look } from "./json-look.ts";
-import { mendJson } from "./json-mend.ts";
 import { type FoundInSource, JsonMisfits, keyedColumns, type Target } from "./json-misfits.ts";
 import type { Trust } from "./json-read.ts";
-import { keepLastKeys, scanJson, wrapValues } from "./json-rewrite.ts";
-import type { JsonLayout } from "./json-scan.ts";
 import { SeedBed } from "./json-seed.ts";
 import { JsonSelects, type Reading } from "./json-select.ts";
 import { type DoubtfulLine, Sieve } from "./json-sift.ts";
 import { Blanks, TREATED } from "./json-treat.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
-
-export type JsonReaderOptions = Extract<FormatOptions, { readonly type: "json" | "ndjson" }>;
 
 /** A treated source, as it is read instead. */
 interface Rewritten {
@@ -46,14 +40,6 @@ interface Rewritten {
   readonly lines: readonly DoubtfulLine[] | undefined;
 }
 
-/** Failures of files that may have good lines beside the bad. */
-const BAD_LINES: ReadonlySet<string> = new Set([
-  "MALFORMED_JSON",
-  "NOT_JSON_RECORDS",
-  "DUPLICATE_KEY",
-  "RECORD_TOO_LARGE",
-]);
-
 export class JsonReader implements FormatReader {
   readonly #context: ReaderContext;
   readonly #files: JsonFiles;
@@ -63,10 +49,9 @@ export class JsonReader implements FormatReader {
   readonly #looks: JsonLook;
   readonly #misfits: JsonMisfits;
   readonly #selects: JsonSelects;
-  readonly #mended = new Map<SpooledSource, Mended>();
   readonly #found = new Map<SpooledSource, { readonly schema: Schema; readonly found: FoundInSource }>();
   readonly #rewritten = new Map<SpooledSource, Rewritten>();
-  readonly #options: JsonReaderOptions;
+  readonly #admission: JsonAdmission;
   /** The last one at all sources. */
   #look: Look | undefined;
   #trust: Trust = "guess";
@@ -79,47 +64,11 @@ export class JsonReader implements FormatReader {
     this.#looks = new JsonLook(context, this.#files, this.#sieve);
     this.#misfits = new JsonMisfits(context, this.#files, this.#sieve);
     this.#selects = new JsonSelects(this.#files, this.#seeds);
-    this.#options = options;
+    this.#admission = new JsonAdmission(context, options, this.#files, (source) => this.#forget(source));
   }
 
-  get #lines(): boolean {
-    return this.#options.type === "ndjson";
-  }
-
-  async admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
-    const text = head.toString("latin1");
-    const first = this.#bearsBadRows() && isLines(text, source.lastByte) ? "{" : text.trimStart()[0];
-    if (first === undefined && source.sizeBytes <= head.length) return undefined;
-    const { values, duplicateKeys } = this.#options;
-    if (values !== true && first !== "{" && first !== "[" && first !== undefined) {
-      const message =
-        "starts with neither { nor [; records must be JSON objects, or set values: true in the ingestion's format";
-      return failure(source, "NOT_JSON_RECORDS", message, { line: 1 });
-    }
-    const layout = this.#lines && (values === true || first !== "[") ? "lines" : first === "[" ? "list" : "documents";
-    // DuckDB takes a list that was cut off after a comma, and a lone brace, for complete.
-    const cut = layout === "list" ? source.lastByte !== 0x5d : source.sizeBytes === 1;
-    const doubtful = cut || source.odd || values === true || duplicateKeys === "last";
-    const refused = doubtful ? await this.#makeSound(source, layout) : undefined;
-    if (refused !== undefined) return refused;
-    const sizeBytes = values === true ? await wrapValues(source.path, layout, source.roomBytes) : source.sizeBytes;
-    this.#files.admit(source, layout, sizeBytes);
-    return undefined;
-  }
-
-  /** What DuckDB would take although the standard does not, or has to be told by the file itself. */
-  async #makeSound(source: SpooledSource, layout: JsonLayout): Promise<SourceFailure | undefined> {
-    const { values, duplicateKeys } = this.#options;
-    const look = duplicateKeys === "last" ? keepLastKeys : scanJson;
-    const fault = await look(source.path, layout, source.roomBytes);
-    const bears = layout === "lines" && this.#bearsBadRows();
-    // Records that are wrapped are no longer what was received: what is to be said of bad lines is said before.
-    if (fault === undefined && !(bears && values === true)) return undefined;
-    if (fault !== undefined && !bears) return malformedJson(source, fault);
-    const refused = await this.#mend(source);
-    if (refused !== undefined || duplicateKeys !== "last") return refused;
-    const left = await keepLastKeys(source.path, layout, source.roomBytes);
-    return left && malformedJson(source, left);
+  admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined> {
+    return this.#admission.admit(source, head);
   }
 
   async inspect(sources: readonly SpooledSource[], known: Schema | undefined, apart = false): Promise<Inspection> {
@@ -132,7 +81,7 @@ export class JsonReader implements FormatReader {
         if (!apart) this.#look = outcome.look;
         return { fields: outcome.look.columns.fields, failures };
       }
-      const refused = await this.#mendAll(outcome.failures);
+      const refused = await this.#admission.mendAll(outcome.failures);
       failures.push(...refused);
       const bad = new Set(refused.map(({ index }) => index));
       good = good.filter(({ source }) => !bad.has(source.index));
@@ -218,7 +167,7 @@ export class JsonReader implements FormatReader {
 
   async #blameBroken(sources: readonly SpooledSource[]): Promise<Verdict> {
     const broken = await blameBroken(this.#context.session, this.#files, sources);
-    const refused = await this.#mendAll(broken);
+    const refused = await this.#admission.mendAll(broken);
     return { failures: refused, misfits: [], again: refused.length < broken.length };
   }
 
@@ -235,44 +184,16 @@ export class JsonReader implements FormatReader {
     return { failures, misfits, again };
   }
 
-  #bearsBadRows(): boolean {
-    return this.#lines && this.#context.job.badRows.onBadRow !== "reject_file";
-  }
-
-  /** Takes the lines out of NDJSON files that are no records; returns the failures that remain. */
-  async #mendAll(failures: readonly SourceFailure[]): Promise<SourceFailure[]> {
-    const remaining: SourceFailure[] = [];
-    for (const failed of failures) {
-      const source = this.#files.lineSource(failed.index);
-      const bears = this.#bearsBadRows() && BAD_LINES.has(failed.reason);
-      if (source === undefined || !bears || this.#mended.has(source)) {
-        remaining.push(failed);
-        continue;
-      }
-      const refused = await this.#mend(source);
-      if (refused !== undefined) remaining.push(refused);
-    }
-    return remaining;
-  }
-
-  async #mend(source: SpooledSource): Promise<SourceFailure | undefined> {
-    const outcome = await mendJson(this.#context, source, this.#options);
-    if ("reason" in outcome) return outcome;
-    this.#forget(source);
-    this.#mended.set(source, outcome);
-    return undefined;
-  }
-
   mended(source: SpooledSource): Mended | undefined {
-    return this.#mended.get(source);
+    return this.#admission.mended(source);
   }
 
   rows(source: SpooledSource): number | undefined {
-    return this.#mended.get(source)?.records ?? this.#rewritten.get(source)?.records;
+    return this.#admission.mended(source)?.records ?? this.#rewritten.get(source)?.records;
   }
 
   close(): void {
-    for (const { kept } of this.#mended.values()) kept.close();
+    this.#admission.close();
     for (const { source } of this.#rewritten.values()) rmSync(source.path, { force: true });
   }
 
@@ -329,13 +250,4 @@ function isVerdict({ failures, misfits, again }: Verdict): boolean {
 
 function ownColumns(schema: Schema): Schema {
   return { ...schema, fields: schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name)) };
-}
-
-/** The first line may be no record, and may look like the start of a list. */
-function isLines(head: string, lastByte: number | undefined): boolean {
-  const list =
-    /^\s*\[/.test(head) &&
-    lastByte === 0x5d &&
-    !/^\s*\[.*\]\s*$/m.test(head.slice(0, head.indexOf("\n", head.search(/\S/)) + 1));
-  return !list && /^\s*\{/m.test(head);
 }
