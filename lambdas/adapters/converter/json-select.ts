@@ -43,13 +43,14 @@ export class JsonSelects {
   ): Promise<string> {
     const routes = treatment?.routes ?? [];
     const ours = treatment === undefined ? [] : [RESCUED_KEY, ...routes.map((_, number) => routeKey(number))];
+    const columns = keyedColumns({ schema, renamed });
     const reads = [
-      ...structKeys(keyedColumns({ schema, renamed }), reading.shape, reading.trust),
+      ...structKeys(columns, reading.shape, reading.trust),
       ...ours.map((key): KeyRead => ({ key, read: "text" })),
     ];
     const from =
       this.#files.path.length === 0 || treatment !== undefined
-        ? await this.#seeded(format, sources, reads, reading.shape !== undefined)
+        ? await this.#seeded(format, sources, reads, columns.length, reading.shape !== undefined)
         : await this.#seededUnder(format, sources, reads);
     const keys = new Map([...renamed].map(([key, name]) => [name, key]));
     const positions = new Map(reads.map(({ key }, index) => [key, index]));
@@ -67,17 +68,20 @@ export class JsonSelects {
     return `SELECT ${[...values, FILE_COLUMN].join(", ")} FROM ${from}`;
   }
 
-  /** A FROM item with columns k0, k1, ... for the keys. */
+  /** A FROM item with columns k0, k1, ... for the keys, of which so many are columns of the table. */
   async #seeded(
     format: JsonFormat,
     sources: readonly SpooledSource[],
     reads: readonly KeyRead[],
+    columns: number,
     looked: boolean,
   ): Promise<string> {
     const marked = [...reads, { key: SEED_KEY, read: "text" as const }];
     const from = await this.#planted(format, sources, seedOf({ struct: marked }));
-    const names = [...reads.map((_, index) => `k${index}`), "seed", FILE_COLUMN];
-    return `(SELECT * FROM ${from} AS t(${names.join(", ")}) WHERE seed IS NULL${looked ? "" : noRecord(reads)})`;
+    const keys = reads.map((_, index) => `k${index}`);
+    const names = [...keys, "seed", FILE_COLUMN];
+    const where = `seed IS NULL${asking(keys.slice(columns))}${looked ? "" : noRecord(reads)}`;
+    return `(SELECT * FROM ${from} AS t(${names.join(", ")}) WHERE ${where})`;
   }
 
   /** The same for records under a path. */
@@ -91,7 +95,7 @@ export class JsonSelects {
     const outer = await this.#files.outerKeys(sources);
     const document = [...path.entries()].reduceRight<ReadType>(
       (inner, [depth, key]) => {
-        const others = (outer[depth] ?? []).filter((other) => other !== key);
+        const others = (outer[depth] ?? []).filter((other) => other !== key && !other.includes("\0"));
         const marker = depth === 0 ? [SEED_KEY] : [];
         return {
           struct: [
@@ -103,7 +107,11 @@ export class JsonSelects {
       { list: { struct: reads } },
     );
     const from = await this.#planted(format, sources, seedOf(document));
-    const records = `SELECT unnest(t.${path.map(ident).join(".")}) AS r, ${FILE_COLUMN} FROM ${from} AS t WHERE ${ident(SEED_KEY)} IS NULL`;
+    const beside = typeof document === "object" && "struct" in document ? document.struct.slice(1, -1) : [];
+    const others = beside.map((_, index) => `o${index}`);
+    const names = ["document", ...others, "seed", FILE_COLUMN].join(", ");
+    const list = ["document", ...path.slice(1).map(ident)].join(".");
+    const records = `SELECT unnest(${list}) AS r, ${FILE_COLUMN} FROM ${from} AS t(${names}) WHERE seed IS NULL${asking(others)}`;
     const record = `CASE WHEN r IS NULL THEN error(${literal(MISFIT)}) ELSE r END`;
     const values = reads.map(
       ({ key }, index) => `struct_extract(${index === 0 ? record : "r"}, ${literal(key)}) AS k${index}`,
@@ -115,6 +123,11 @@ export class JsonSelects {
     const paths = await this.#seeds.plant(format, sources, seed);
     return tableFunction("read_json", paths, { ...this.#files.options(format, sources), ...SEED_OPTIONS });
   }
+}
+
+/** Always true. DuckDB does not tell of unknown keys in a read of which a column is not asked for. */
+function asking(columns: readonly string[]): string {
+  return columns.length === 0 ? "" : ` AND hash(${columns.join(", ")}) IS NOT NULL`;
 }
 
 /** A null where a record should be reads like one without values: until the records have been looked at, neither is taken. */
