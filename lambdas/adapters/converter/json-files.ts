@@ -121,6 +121,14 @@ export class JsonFiles {
     return levels;
   }
 
+  /** Sources with a key beside their records that holds NUL: DuckDB takes it for what it begins with, and that may be the path. */
+  async nulKeyed(sources: readonly SpooledSource[]): Promise<SpooledSource[]> {
+    const keyed: SpooledSource[] = [];
+    if (!hasNul(await this.outerKeys(sources))) return keyed;
+    for (const source of sources) if (hasNul(await this.outerKeys([source]))) keyed.push(source);
+    return keyed;
+  }
+
   /**
    * Makes the decimals of these columns (`texts`: and numbers in text) exact, in the files that may hold numbers a double would cut. Returns
    * the files that were written anew.
@@ -165,6 +173,10 @@ export class JsonFiles {
       return tableFunction(reader, paths, { ...this.options(format, members), ...parameters });
     });
   }
+}
+
+function hasNul(levels: readonly (readonly string[])[]): boolean {
+  return levels.some((keys) => keys.some((key) => key.includes("\0")));
 }
 
 function jsonPath(keys: readonly string[]): string {

@@ -4,7 +4,7 @@ import { MoraineError } from "../../core/errors.ts";
 import type { Schema } from "../../core/iceberg/types.ts";
 import type { SourceFailure } from "../../core/ports.ts";
 import { failure, type ReaderContext, type SpooledSource } from "./format.ts";
-import { blameBroken, pathlessJson } from "./json-blame.ts";
+import { blameBroken, blamePath } from "./json-blame.ts";
 import { columnsOfShape, type JsonColumns, withHints } from "./json-columns.ts";
 import type { JsonFiles } from "./json-files.ts";
 import { keyedColumns, type Target } from "./json-misfits.ts";
@@ -51,9 +51,7 @@ export class JsonLook {
     for (const source of sources) if (!(await this.#sift(source, target, reader, fail))) unsifted.push(source);
     try {
       await this.#readRecords(unsifted, reader, fail);
-      for (const source of await this.#files.pathless(unsifted)) {
-        failures.set(source.source.index, pathlessJson(source, this.#files));
-      }
+      for (const failed of await blamePath(this.#files, unsifted)) failures.set(failed.index, failed);
     } catch (error) {
       const broken = await blameBroken(session, this.#files, sources);
       if (broken.length > 0) return { failures: broken };
@@ -68,12 +66,6 @@ export class JsonLook {
       renaming: this.#files.path.length === 0,
       infer: job.inferTypes,
     });
-    for (const { path, sources: having, hasColumn } of columns.strays) {
-      // An empty key is found again where values do not fit. DuckDB may take one with NUL for another.
-      if (hasColumn || !path.includes("\0")) continue;
-      const message = "a key holds NUL and cannot be a column; rename it";
-      for (const index of having) fail(index, "KEY_COLLISION", message, path);
-    }
     if (failures.size > 0) return { failures: [...failures.values()] };
     return { look: { sources, columns, shape: reader.shape, sifted: unsifted.length < sources.length } };
   }
@@ -86,7 +78,7 @@ export class JsonLook {
     const { index } = source.source;
     for (const { text } of sifted.doubtful) {
       if (isRescuedRow(text)) continue;
-      const problem = readRecord(reader, text, index);
+      const problem = readRecord(reader, text);
       if (problem !== undefined) fail(index, ...problem);
     }
     sifted.pattern.addTo(reader.shape);
@@ -111,7 +103,7 @@ export class JsonLook {
         for (const [record, path] of rows as [string | null, string][]) {
           const index = byPath.get(path) ?? -1;
           if (record !== null && isRescuedRow(record)) continue;
-          const problem = readRecord(reader, record, index);
+          const problem = readRecord(reader, record);
           if (problem !== undefined) fail(index, ...problem);
         }
       }
@@ -125,14 +117,14 @@ function failureOf(source: SpooledSource, [reason, message, column]: Problem): S
   return failure(source, reason, message, column === undefined ? {} : { column });
 }
 
-function readRecord(reader: ShapeReader, record: string | null, source: number): Problem | undefined {
+function readRecord(reader: ShapeReader, record: string | null): Problem | undefined {
   if (record?.[0] !== "{")
     return [
       "NOT_JSON_RECORDS",
       "holds a record that is no JSON object; set values: true in the ingestion's format to load it",
     ];
   try {
-    const twice = reader.add(record, source);
+    const twice = reader.add(record);
     return twice === undefined
       ? undefined
       : ["DUPLICATE_KEY", "an object has the same key twice; set duplicateKeys: last to take the last", twice];

@@ -84,7 +84,7 @@ export class JsonMisfits {
           const failure = requiredIsNull(source, missing.name, lines ? number : undefined);
           return { failure, misfits: undefined, concerned, records: read };
         }
-        if (sifted !== undefined) seen.add(text, 0);
+        if (sifted !== undefined) seen.add(text);
         if (fit.findings.length === 0) continue;
         concerned.push(number);
         const { open } = settle(fit, treatment);
@@ -132,7 +132,7 @@ export class JsonMisfits {
   async #shapeOf(source: SpooledSource): Promise<Shape> {
     const reader = new ShapeReader();
     for await (const piece of this.#records(source)) {
-      for (const { text } of piece) if (!isRescuedRow(text)) reader.add(text, 0);
+      for (const { text } of piece) if (!isRescuedRow(text)) reader.add(text);
     }
     return reader.shape;
   }

@@ -221,7 +221,7 @@ function noteKeys(
   shape.fields ??= new Map();
   for (const { name, type } of fields) {
     if (!order.keys.includes(latin1(name))) continue;
-    const field = shape.fields.get(name) ?? { shape: emptyShape(), count: 0, sources: [], object: 0 };
+    const field = shape.fields.get(name) ?? { shape: emptyShape(), count: 0, object: 0 };
     shape.fields.set(name, field);
     if (!filled.has(prefix + name)) continue;
     if (typeof type === "string") noteScalar(field.shape, type);

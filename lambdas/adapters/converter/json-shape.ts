@@ -34,8 +34,6 @@ export interface FieldShape {
   readonly shape: Shape;
   /** Objects that have the key. */
   count: number;
-  /** Sources that have the key. */
-  readonly sources: number[];
   /** The last object it was seen in: a second time is a duplicate key. */
   object: number;
 }
@@ -73,15 +71,13 @@ export class ShapeReader {
   readonly shape = emptyShape();
   #text = "";
   #at = 0;
-  #source = 0;
   #objects = 0;
   #duplicate: string | undefined;
 
   /** The name of a key that an object of this record has twice, if there is one. */
-  add(record: string, source: number): string | undefined {
+  add(record: string): string | undefined {
     this.#text = record;
     this.#at = 0;
-    this.#source = source;
     this.#duplicate = undefined;
     this.#value(this.shape, 0);
     return this.#duplicate;
@@ -150,13 +146,12 @@ export class ShapeReader {
     this.#at++;
     let field = fields.get(name);
     if (field === undefined) {
-      field = { shape: emptyShape(), count: 0, sources: [], object: 0 };
+      field = { shape: emptyShape(), count: 0, object: 0 };
       fields.set(name, field);
     }
     if (field.object === object) this.#duplicate ??= name;
     field.object = object;
     field.count++;
-    if (field.sources.at(-1) !== this.#source) field.sources.push(this.#source);
     return field.shape;
   }
 

@@ -104,34 +104,6 @@ export function fieldsOfShape(shape: Shape, known: readonly NestedField[], optio
   return [...fields.values()];
 }
 
-export interface StrayKey {
-  readonly path: string;
-  readonly sources: readonly number[];
-  /** A column that it is a misfit of: the one around it, or at the top the one that differs by case. */
-  readonly hasColumn: boolean;
-}
-
-/** Keys that have values and no column of exactly their name: they differ from one by case, or are empty. */
-export function strayKeys(shape: Shape, fields: readonly DraftField[], prefix = ""): StrayKey[] {
-  const names = new Set(fields.map(({ name }) => name.toLowerCase()));
-  const types = new Map(fields.map(({ name, type }) => [name, type]));
-  return [...(shape.fields ?? [])].flatMap(([name, field]) => {
-    const path = prefix + name;
-    if (isNull(field.shape)) return [];
-    const type = types.get(name);
-    if (type === undefined) {
-      return [{ path, sources: field.sources, hasColumn: prefix !== "" || names.has(name.toLowerCase()) }];
-    }
-    return strayInside(field.shape, type, path);
-  });
-}
-
-function strayInside(shape: Shape, type: DraftType, path: string): StrayKey[] {
-  if (typeof type === "string" || type.type === "map") return [];
-  if (type.type === "struct") return strayKeys(shape, type.fields, `${path}.`);
-  return shape.element === undefined ? [] : strayInside(shape.element, type.element, `${path}.element`);
-}
-
 /** Whether every value of the shape goes into a column of the type as it is. Ranges beyond a promotion's are left to the conversion. */
 export function fits(shape: Shape, type: Type): boolean {
   if (typeof type === "string") return fitsPrimitive(shape, type);

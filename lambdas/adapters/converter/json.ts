@@ -31,7 +31,8 @@ import { LINEAGE_NAMES } from "./lineage.ts";
 /** A treated source, as it is read instead. */
 interface Rewritten {
   readonly schema: Schema;
-  readonly treatment: Treatment;
+  /** None: only keys that are null were cut out. */
+  readonly treatment: Treatment | undefined;
   /** As far as the schema goes. */
   readonly applied: Treatment;
   readonly records: number;
@@ -209,14 +210,15 @@ export class JsonReader implements FormatReader {
     this.#found.set(source, { schema: target.schema, found });
     if (found.misfits !== undefined) return { ...NO_VERDICT, misfits: [found.misfits] };
     const done = this.#rewrittenOf(source, target.schema) !== undefined;
-    const treatment = treatmentOf(this.#context, source, target.schema);
-    if (treatment === undefined || done || found.concerned.length === 0) return NO_VERDICT;
+    if (done || found.concerned.length === 0) return NO_VERDICT;
+    // Keys that are null, and that DuckDB cannot be told of, have to be cut out all the same.
+    const treatment = treatmentOf(this.#context, source, target.schema) ?? { rescue: false, routes: [] };
     await this.#rewrite(source, target, treatment, found);
     return { ...NO_VERDICT, again: true };
   }
 
   async #rewrite(source: SpooledSource, target: Target, applied: Treatment, found: FoundInSource): Promise<void> {
-    const treatment = this.#context.treatments.get(source.source.index) as Treatment;
+    const treatment = this.#context.treatments.get(source.source.index);
     const own = await this.#misfits.rewrite(source, target, applied, found);
     const { records, sifted: lines } = found;
     this.#rewritten.set(source, { schema: target.schema, treatment, applied, source: own, records, lines });

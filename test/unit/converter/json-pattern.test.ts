@@ -92,7 +92,7 @@ describe("a line the pattern takes", () => {
           for (const text of taken) {
             expect(() => JSON.parse(text)).not.toThrow();
             expect(fit.read(text).findings).toEqual([]);
-            expect(reader.add(text, 0)).toBeUndefined();
+            expect(reader.add(text)).toBeUndefined();
           }
           expectKnown(reader.shape, shapeOf(pattern), columns);
         }),
