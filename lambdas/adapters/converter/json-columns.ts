@@ -4,7 +4,7 @@
 import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, NestedField, Type } from "../../core/iceberg/types.ts";
 import type { Shape } from "./json-shape.ts";
-import { fieldsOfShape } from "./json-types.ts";
+import { fieldsOfShape, type TypeOptions } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 
 export interface JsonColumns {
@@ -18,10 +18,10 @@ export function columnsOfShape(
   shape: Shape,
   known: readonly NestedField[],
   hints: Readonly<Record<string, string>>,
-  { renaming, infer }: { readonly renaming: boolean; readonly infer: boolean },
+  { renaming, ...options }: { readonly renaming: boolean } & TypeOptions,
 ): JsonColumns {
   const table = known.filter(({ name }) => !LINEAGE_NAMES.has(name));
-  const fields = fieldsOfShape(shape, withHints(table, hints), { infer });
+  const fields = fieldsOfShape(shape, withHints(table, hints), options);
   const reserved = new Map(
     [...LINEAGE_NAMES].filter((name) => shape.fields?.has(name)).map((name) => [name, `${name}_1`]),
   );

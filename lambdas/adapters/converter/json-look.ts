@@ -8,8 +8,9 @@ import { blameBroken, blamePath } from "./json-blame.ts";
 import { columnsOfShape, type JsonColumns, withHints } from "./json-columns.ts";
 import type { JsonFiles } from "./json-files.ts";
 import { keyedColumns, type Target } from "./json-misfits.ts";
+import { numbersOf, shapeReaderOf } from "./json-numbers.ts";
 import { isRescuedRow } from "./json-rescue.ts";
-import { type Shape, ShapeReader } from "./json-shape.ts";
+import type { Shape, ShapeReader } from "./json-shape.ts";
 import type { Sieve } from "./json-sift.ts";
 import { literal } from "./sql.ts";
 
@@ -40,7 +41,7 @@ export class JsonLook {
     target: Target | undefined,
   ): Promise<{ readonly look: Look } | { readonly failures: readonly SourceFailure[] }> {
     const { session, job } = this.#context;
-    const reader = new ShapeReader();
+    const reader = shapeReaderOf(job);
     const failures = new Map<number, SourceFailure>();
     const byIndex = new Map(sources.map((source) => [source.source.index, source]));
     const fail: Fail = (index, ...problem) => {
@@ -65,6 +66,7 @@ export class JsonLook {
     const columns = columnsOfShape(reader.shape, target?.schema.fields ?? [], job.hints, {
       renaming: this.#files.path.length === 0,
       infer: job.inferTypes,
+      ...numbersOf(job),
     });
     if (failures.size > 0) return { failures: [...failures.values()] };
     return { look: { sources, columns, shape: reader.shape, sifted: unsifted.length < sources.length } };

@@ -6,13 +6,14 @@ import type { Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import { type ReaderContext, requiredIsNull, type SpooledSource, treatmentOf } from "./format.ts";
 import type { JsonFiles } from "./json-files.ts";
 import { type Finding, type Fit, FitReader } from "./json-fit.ts";
+import { numbersOf, shapeReaderOf } from "./json-numbers.ts";
 import type { LinePattern } from "./json-pattern.ts";
 import { jsonRecords } from "./json-records.ts";
 import { isRescuedRow, plainText, settle } from "./json-rescue.ts";
-import { emptyShape, type Shape, ShapeReader } from "./json-shape.ts";
+import { emptyShape, type Shape } from "./json-shape.ts";
 import type { DoubtfulLine, Sieve, Sifted } from "./json-sift.ts";
 import { writeTreated } from "./json-treat.ts";
-import { typeOfShape } from "./json-types.ts";
+import { type TypeOptions, typeOfShape } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 
 const SAMPLES = 3;
@@ -63,7 +64,7 @@ export class JsonMisfits {
     const columns = new Map<string, ColumnCount>();
     const concerned: number[] = [];
     const sifted = lines ? await this.#sieve.sift(source, keyedColumns(target)) : undefined;
-    const seen = new ShapeReader();
+    const seen = shapeReaderOf(this.#context.job);
     let read = 0;
     let unfit = 0;
     for await (const piece of sifted === undefined ? this.#records(source) : [sifted.doubtful]) {
@@ -98,7 +99,12 @@ export class JsonMisfits {
     if (unfit === 0) return { ...own, misfits: undefined };
     sifted?.pattern.addTo(seen.shape);
     const told = sifted !== undefined && tellsAll(sifted.pattern, seen.shape, target, columns);
-    const types = typesAt(told ? seen.shape : (known ?? (await this.#shapeOf(source))), target, columns);
+    const types = typesAt(
+      told ? seen.shape : (known ?? (await this.#shapeOf(source))),
+      target,
+      columns,
+      numbersOf(this.#context.job),
+    );
     const misfits = {
       index: source.source.index,
       records,
@@ -130,7 +136,7 @@ export class JsonMisfits {
   }
 
   async #shapeOf(source: SpooledSource): Promise<Shape> {
-    const reader = new ShapeReader();
+    const reader = shapeReaderOf(this.#context.job);
     for await (const piece of this.#records(source)) {
       for (const { text } of piece) if (!isRescuedRow(text)) reader.add(text);
     }
@@ -165,10 +171,15 @@ function tellsAll(
 }
 
 /** From all values of the source, not only those that do not fit. */
-function typesAt(shape: Shape, { renamed }: Target, columns: ReadonlyMap<string, ColumnCount>): DraftType[] {
+function typesAt(
+  shape: Shape,
+  { renamed }: Target,
+  columns: ReadonlyMap<string, ColumnCount>,
+  options: TypeOptions,
+): DraftType[] {
   const keys = new Map([...renamed].map(([key, name]) => [name, key]));
   return [...columns].map(([path, { collides }]) => {
-    return (collides ? undefined : typeOfShape(shapeAt(shape, path, keys))) ?? "string";
+    return (collides ? undefined : typeOfShape(shapeAt(shape, path, keys), undefined, options)) ?? "string";
   });
 }
 

@@ -3,6 +3,7 @@
 // the second turns `…+02:00` into a timestamp without zone, and costs six times as much (json_group_structure, 11 s for 250 MB).
 // The text is known to be valid JSON: DuckDB has split the records.
 
+import { digitsOf } from "./json-digits.ts";
 import { skipSpace, stringEnd, stringValue } from "./json-text.ts";
 
 /** Everything a place in the records (a key, a list's elements) was seen to hold. */
@@ -21,6 +22,9 @@ export interface Shape {
   /** Whole numbers that a double would round. */
   rounds: boolean;
   reals: boolean;
+  /** Of all numbers: the most before and after the point, where digits are counted (`ShapeReader`); more than any decimal has, if none takes one. */
+  whole: number;
+  fraction: number;
   strings: boolean;
   /** What all strings so far are written like: a mask of TEXT bits. */
   text: number;
@@ -50,6 +54,8 @@ export function emptyShape(): Shape {
     huge: false,
     rounds: false,
     reals: false,
+    whole: 0,
+    fraction: 0,
     strings: false,
     text: TEXT.all,
     lists: false,
@@ -73,6 +79,11 @@ export class ShapeReader {
   #at = 0;
   #objects = 0;
   #duplicate: string | undefined;
+  readonly #countsDigits: boolean;
+
+  constructor(countsDigits = false) {
+    this.#countsDigits = countsDigits;
+  }
 
   /** The name of a key that an object of this record has twice, if there is one. */
   add(record: string): string | undefined {
@@ -202,6 +213,7 @@ export class ShapeReader {
     }
     real ||= exponent;
     if (this.#at === from) throw new Error("not a JSON value");
+    if (this.#countsDigits) countDigits(shape, this.#text.slice(from, this.#at));
     if ((real || this.#at - from >= 10) && !(shape.longs && shape.doubles))
       noteRange(shape, this.#text.slice(from, this.#at));
     if (real) {
@@ -240,6 +252,12 @@ function noteRange(shape: Shape, text: string): void {
   const value = Math.abs(Number(text));
   if (value > INT_MAX && !(Number(text) === -INT_MAX - 1)) shape.longs = true;
   if (value > FLOAT_MAX) shape.doubles = true;
+}
+
+function countDigits(shape: Shape, text: string): void {
+  const { whole, fraction } = digitsOf(text) ?? { whole: Number.POSITIVE_INFINITY, fraction: 0 };
+  shape.whole = Math.max(shape.whole, whole);
+  shape.fraction = Math.max(shape.fraction, fraction);
 }
 
 function longNumber(shape: Shape, text: string): void {

@@ -21,6 +21,7 @@ import { blameBroken } from "./json-blame.ts";
 import { JsonFiles } from "./json-files.ts";
 import { JsonLook, type Look } from "./json-look.ts";
 import { type FoundInSource, JsonMisfits, keyedColumns, type Target } from "./json-misfits.ts";
+import { keepsDigits } from "./json-numbers.ts";
 import type { Trust } from "./json-read.ts";
 import { SeedBed } from "./json-seed.ts";
 import { JsonSelects, type Reading } from "./json-select.ts";
@@ -122,7 +123,7 @@ export class JsonReader implements FormatReader {
 
   async #makeExact(sources: readonly SpooledSource[], target: Target): Promise<void> {
     const own = sources.filter((source) => this.#readsItself(source, target.schema));
-    for (const source of await this.#files.makeExact(own, keyedColumns(target), !this.#context.job.inferTypes)) {
+    for (const source of await this.#files.makeExact(own, keyedColumns(target), keepsDigits(this.#context.job))) {
       this.#forget(source);
     }
   }
