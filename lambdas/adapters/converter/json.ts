@@ -1,6 +1,6 @@
 // JSON in all its shapes: NDJSON, one array, one document, concatenated documents, records under a path.
-// `inspect` reads every record in Node when it must (json-shape.ts); `selects` reads with a seed (json-read.ts), so that a key or kind
-// nobody has seen is an error and never dropped.
+// `inspect` looks at the records in Node (json-look.ts), at those alone that may not fit where it can (json-sift.ts); `selects` reads with a
+// seed (json-read.ts), so that a key or kind nobody has seen is an error and never dropped.
 
 import { rmSync } from "node:fs";
 import { sameSchema } from "../../core/iceberg/schema.ts";

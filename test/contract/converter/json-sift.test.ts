@@ -117,6 +117,12 @@ describe("a large file of which few records do not fit", () => {
     });
   });
 
+  test("may end its lines in two characters, and its last in none", async () => {
+    const all = [...lines([...NO_ROW, "", ...FITTING]), '{"id":"last"}'];
+    const { result } = await expectSame(all, (text) => rescue({ a: text.trimEnd().replaceAll("\n", "\r\n") }));
+    expect(result.loaded).toMatchObject([{ records: all.length - 1, rescued: 9 }]);
+  });
+
   test.each([
     ["numbers alone", ['{"id":1.5}', '{"ratio":9007199254740993}', '{"price":0.125}', '{"user":{"id":9e99}}']],
     ["a number that a double rounds", ['{"whole":9007199254740993}', '{"ratio":9007199254740993}']],
