@@ -5,12 +5,14 @@
 
 import { decimalOf } from "../../core/iceberg/type-text.ts";
 import type { NestedField, PrimitiveType, Type } from "../../core/iceberg/types.ts";
+import { latin1, NO_KEYS, type Order, orderOf } from "./json-order.ts";
 import { emptyShape, type Shape, TEXT } from "./json-shape.ts";
 
 /** Beyond it V8 refuses an expression, or takes long to compile it. */
 const SOURCE_LENGTH_MAX = 16_384;
-/** As many digits a double keeps. */
+/** As many digits a double keeps; and a long, in files whose longs have more than that. */
 const DIGITS_MAX = 15;
+const LONG_DIGITS_MAX = 18;
 
 const NUMBER = /^(?:int|long|float|double|decimal)/;
 const DAY =
@@ -23,48 +25,39 @@ const ESCAPE = '\\\\(?:["\\\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})';
 const COMMA = ", ?";
 const NO_COMMA = "(?<!,)(?<!, )";
 
-/** Keys in the order that records have them, of an object or of the objects in a list. */
-interface Order {
-  readonly keys: string[];
-  readonly inner: Map<string, Order>;
-}
-
 export class LinePattern {
   readonly #columns: readonly NestedField[];
   readonly #order: Order;
   /** Paths of the values outside of lists that some record has and that fit. */
   readonly #filled: ReadonlySet<string>;
+  readonly #longDigits: number;
   /** Sticky. */
   readonly line: RegExp;
 
-  private constructor(columns: readonly NestedField[], order: Order, filled: ReadonlySet<string>) {
+  private constructor(columns: readonly NestedField[], order: Order, { filled, longDigits }: Trial) {
     this.#columns = columns;
     this.#order = order;
     this.#filled = filled;
-    this.line = new RegExp(sourceOf(columns, order, { filled }), "y");
+    this.#longDigits = longDigits;
+    this.line = new RegExp(sourceOf(columns, order, { filled, longDigits }), "y");
   }
 
   /** `columns`: under the keys that the records have for them. Undefined: no pattern is worth its while. */
   static learn(columns: readonly NestedField[], records: readonly string[]): LinePattern | undefined {
     if (hasDots(columns)) return undefined;
-    const order: Order = { keys: [], inner: new Map() };
-    for (const record of records) noteOrder(order, columns, parsed(record));
-    const paths: string[] = [];
-    const source = sourceOf(columns, order, { paths });
-    if (order.keys.length === 0 || source.length > SOURCE_LENGTH_MAX) return undefined;
-    const all = new RegExp(source, "y");
-    const filled = new Set<string>();
-    for (const record of records) {
-      all.lastIndex = 0;
-      const [, ...values] = all.exec(record) ?? [];
-      for (const [i, value] of values.entries()) if (value !== undefined) filled.add(paths[i] as string);
-    }
-    return filled.size === 0 ? undefined : new LinePattern(columns, order, filled);
+    const order = orderOf(columns, records);
+    if (order.keys.length === 0) return undefined;
+    const narrow = tryOn(records, columns, order, DIGITS_MAX - 1);
+    if (narrow === undefined) return undefined;
+    const wide = narrow.taken < records.length ? tryOn(records, columns, order, LONG_DIGITS_MAX) : undefined;
+    const best = wide !== undefined && wide.taken > narrow.taken ? wide : narrow;
+    return best.filled.size === 0 ? undefined : new LinePattern(columns, order, best);
   }
 
   /** Notes what the records hold that the pattern takes, as far as it decides on types: see `tells`. */
   addTo(shape: Shape): void {
     noteKeys(shape, this.#columns, this.#order, this.#filled, "");
+    if (this.#longDigits > DIGITS_MAX) noteRounding(shape, this.#columns, this.#filled, "");
   }
 
   /** Whether all is known of what the lines that were taken hold at a path. `shape`: of the place, with that. */
@@ -74,6 +67,35 @@ export class LinePattern {
     if (!isScalar(type)) return false;
     return !NUMBER.test(type) || shape.strings || shape.bools || shape.lists || shape.objects > 0;
   }
+}
+
+/** How a pattern in which every column may have values does with the first records. */
+interface Trial {
+  readonly taken: number;
+  readonly filled: ReadonlySet<string>;
+  readonly longDigits: number;
+}
+
+function tryOn(
+  records: readonly string[],
+  columns: readonly NestedField[],
+  order: Order,
+  longDigits: number,
+): Trial | undefined {
+  const paths: string[] = [];
+  const source = sourceOf(columns, order, { paths, longDigits });
+  if (source.length > SOURCE_LENGTH_MAX) return undefined;
+  const line = new RegExp(source, "y");
+  const filled = new Set<string>();
+  let taken = 0;
+  for (const record of records) {
+    line.lastIndex = 0;
+    const match = line.exec(record);
+    if (match === null) continue;
+    taken++;
+    for (const [i, value] of match.slice(1).entries()) if (value !== undefined) filled.add(paths[i] as string);
+  }
+  return { taken, filled, longDigits };
 }
 
 function isScalar(type: Type): type is PrimitiveType {
@@ -87,41 +109,11 @@ function hasDots(fields: readonly NestedField[]): boolean {
   });
 }
 
-function parsed(record: string): unknown {
-  try {
-    return JSON.parse(record);
-  } catch {
-    return undefined;
-  }
-}
-
-function noteOrder(order: Order, fields: readonly NestedField[], value: unknown): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return;
-  const types = new Map(fields.map((field) => [latin1(field.name), field.type]));
-  let place = 0;
-  for (const [key, inside] of Object.entries(value)) {
-    const type = types.get(key);
-    if (type === undefined) continue;
-    const known = order.keys.indexOf(key);
-    if (known < 0) order.keys.splice(place, 0, key);
-    place = (known < 0 ? place : known) + 1;
-    noteInside(order, key, type, inside);
-  }
-}
-
-function noteInside(order: Order, key: string, type: Type, value: unknown): void {
-  if (typeof type === "string" || type.type === "map") return;
-  if (type.type === "list") {
-    for (const element of Array.isArray(value) ? value : []) noteInside(order, key, type.element, element);
-    return;
-  }
-  const inner = order.inner.get(key) ?? { keys: [], inner: new Map() };
-  order.inner.set(key, inner);
-  noteOrder(inner, type.fields, value);
-}
-
 /** `paths`: every value is a group, whose path is added; else only the filled columns may have one. */
-type Groups = { readonly paths: string[] } | { readonly filled: ReadonlySet<string> };
+type Groups = { readonly longDigits: number } & (
+  | { readonly paths: string[] }
+  | { readonly filled: ReadonlySet<string> }
+);
 
 function sourceOf(columns: readonly NestedField[], order: Order, groups: Groups): string {
   return `${objectSource(columns, order, groups, "")}\\r?(?:\\n|$)`;
@@ -168,17 +160,17 @@ function valueSource(
   groups: Groups,
   path: string | undefined,
 ): string | undefined {
-  if (typeof type === "string") return scalarSource(type);
+  if (typeof type === "string") return scalarSource(type, groups.longDigits);
   if (type.type === "map") return undefined;
   if (type.type === "struct") {
-    const inner = order ?? { keys: [], inner: new Map() };
+    const inner = order ?? NO_KEYS;
     return objectSource(type.fields, inner, groups, path === undefined ? undefined : `${path}.`);
   }
   const element = valueSource(type.element, order, groups, undefined);
   return element && `\\[(?:(?:null|${element})(?:${COMMA}|(?=\\])))*${NO_COMMA}\\]`;
 }
 
-function scalarSource(type: PrimitiveType): string | undefined {
+function scalarSource(type: PrimitiveType, longDigits: number): string | undefined {
   switch (type) {
     case "string":
       return `"${PLAIN}(?:${ESCAPE}${PLAIN})*"`;
@@ -187,7 +179,7 @@ function scalarSource(type: PrimitiveType): string | undefined {
     case "int":
       return wholeSource(9);
     case "long":
-      return wholeSource(DIGITS_MAX - 1);
+      return wholeSource(longDigits);
     case "float":
     case "double":
       return `${wholeSource(DIGITS_MAX)}(?:\\.\\d+)?(?:[eE][+-]?[01]?\\d)?`;
@@ -227,8 +219,20 @@ function noteKeys(
     if (typeof type === "string") noteScalar(field.shape, type);
     else if (type.type === "list") field.shape.lists = true;
     else if (type.type === "struct") {
-      const inner = order.inner.get(latin1(name)) ?? { keys: [], inner: new Map() };
+      const inner = order.inner.get(latin1(name)) ?? NO_KEYS;
       noteKeys(field.shape, type.fields, inner, filled, `${prefix}${name}.`);
+    }
+  }
+}
+
+/** Longs of more digits than a double keeps are not read as doubles. */
+function noteRounding(shape: Shape, fields: readonly NestedField[], filled: ReadonlySet<string>, prefix: string): void {
+  for (const { name, type } of fields) {
+    const inner = shape.fields?.get(name)?.shape;
+    if (inner === undefined || !filled.has(prefix + name)) continue;
+    if (type === "long") inner.rounds = true;
+    if (typeof type === "object" && type.type === "struct") {
+      noteRounding(inner, type.fields, filled, `${prefix}${name}.`);
     }
   }
 }
@@ -265,10 +269,6 @@ function typeAt(fields: readonly NestedField[], path: string): Type | undefined 
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function latin1(name: string): string {
-  return Buffer.from(name).toString("latin1");
 }
 
 function escaped(text: string): string {

@@ -162,6 +162,16 @@ describe("a large file of which few records do not fit", () => {
     }
   });
 
+  test("keeps longs beyond what a double holds", async () => {
+    const wide = (all: readonly string[]) =>
+      all.map((line) => line.replace(/^\{( ?)"id":(\d{4}),(?="price":\d+\.25)/, '{$1"id":90071992547$2993,'));
+    const all = lines(NO_ROW);
+    const { rows } = await expectSame(all, (text) => rescue({ a: textOf(wide(text.trimEnd().split("\n"))) }));
+    expect(
+      rows.filter(({ id }) => BigInt(String(id ?? 0)) % 1000n === 993n && Number(id) > 2 ** 53).length,
+    ).toBeGreaterThan(4000);
+  });
+
   test("is refused for what is no JSON, with its place, and keeps its good lines where bad ones are borne", async () => {
     const odd = ['{"id":"n/a"}', '{"id":1,"note":"\\ud800"}', '{"id":1', "null", '{"id":1,"id":2}'];
     for (const [i, text] of odd.slice(1).entries()) {
