@@ -172,11 +172,13 @@ function readSelfDescribing(section: Section, type: "ndjson" | "json" | "parquet
 }
 
 function readJsonOptions(section: Section): JsonOptions {
+  const numbers = section.choice("numbers", { values: ["double", "decimal", "string"], fallback: "double" });
   return {
     ...(section.boolean("values", false) ? { values: true } : {}),
     ...(section.choice("duplicateKeys", { values: ["fail", "last"], fallback: "fail" }) === "last"
       ? { duplicateKeys: "last" }
       : {}),
+    ...(numbers === undefined || numbers === "double" ? {} : { numbers }),
   };
 }
 

@@ -81,6 +81,8 @@ export interface JsonOptions {
   readonly values?: boolean;
   /** Of a key that an object has twice: the file fails (unless told), or the last one counts. */
   readonly duplicateKeys?: "fail" | "last";
+  /** Type of an inferred column with numbers that a long does not hold. Absent: doubles, for whole numbers a decimal. */
+  readonly numbers?: "decimal" | "string";
 }
 
 export type Compression = "auto" | "none" | "gzip" | "zstd" | "zip" | "tar";

@@ -158,7 +158,7 @@ class DuckDbConversion implements Conversion {
   async inspectEach(known: Schema): Promise<readonly SourceShape[]> {
     const shapes: SourceShape[] = [];
     for (const [index, parts] of Map.groupBy(this.#good(), callersIndex)) {
-      const { fields, failures } = await this.#reader.inspect(parts, known);
+      const { fields, failures } = await this.#reader.inspect(parts, known, true);
       if (failures.length === 0) shapes.push({ index, fields });
     }
     return shapes;

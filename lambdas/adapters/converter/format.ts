@@ -61,7 +61,8 @@ export interface FormatReader {
   readonly fillsLineage?: boolean;
   /** Looks at the first bytes (`head`). A returned failure concerns this source alone. */
   admit(source: SpooledSource, head: Buffer): Promise<SourceFailure | undefined>;
-  inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection>;
+  /** `apart`: of some sources alone, whose rows are not asked for next; what is learned of them holds for no others. */
+  inspect(sources: readonly SpooledSource[], known: Schema | undefined, apart?: boolean): Promise<Inspection>;
   /**
    * Queries that together give all rows: the schema's columns by name and type (lineage columns as `fillsLineage` says, or null), then FILE_COLUMN. A value that
    * does not fit raises an error. Sources without rows need not appear.
@@ -72,6 +73,8 @@ export interface FormatReader {
    * `looked`: the values of all sources have been looked at since.
    */
   fallback?(looked: boolean): boolean;
+  /** Before an attempt: what is known to keep it from succeeding. */
+  foresee?(sources: readonly SpooledSource[], schema: Schema): Promise<Verdict>;
   /** After an error: the sources that are to blame, as far as can be told. */
   blame(sources: readonly SpooledSource[], schema: Schema, error: unknown): Promise<Verdict>;
   /** Of a source whose bad rows were taken out of it. */

@@ -57,6 +57,10 @@ export async function isolate<T>(
   const failures: SourceFailure[] = [];
   let good = sources;
   let poisoned = false;
+  const foreseen = await reader.foresee?.(sources, schema);
+  if (foreseen?.failures.length === 0 && foreseen.misfits.length > 0) {
+    return { outcome: undefined, failures, misfits: foreseen.misfits };
+  }
   for (;;) {
     try {
       return { outcome: await trial.attempt(good), failures, misfits: [] };

@@ -17,7 +17,8 @@ export async function blameBroken(
   for (const source of sources) {
     try {
       for (const query of files.documents([source])) await session.run(`SELECT count(COLUMNS(*)) FROM (${query})`);
-      if ((await files.pathless([source])).length > 0) broken.push(pathlessJson(source, files));
+      const [misplaced] = await blamePath(files, [source]);
+      if (misplaced !== undefined) broken.push(misplaced);
       else if (files.path.length > 0) {
         for (const query of files.records([source])) await session.run(`SELECT count(COLUMNS(*)) FROM (${query})`);
       }
@@ -32,9 +33,17 @@ export async function blameBroken(
   return broken;
 }
 
-export function pathlessJson(source: SpooledSource, files: JsonFiles): SourceFailure {
-  const message = `a document has no list at ${files.path.join(".")}; correct the ingestion's recordsPath`;
-  return failure(source, "RECORDS_NOT_FOUND", message);
+/** Sources whose records cannot be told from what is beside them. */
+export async function blamePath(files: JsonFiles, sources: readonly SpooledSource[]): Promise<SourceFailure[]> {
+  const path = files.path.join(".");
+  const pathless = (await files.pathless(sources)).map((source) => {
+    const message = `a document has no list at ${path}; correct the ingestion's recordsPath`;
+    return failure(source, "RECORDS_NOT_FOUND", message);
+  });
+  const nulKeyed = (await files.nulKeyed(sources)).map((source) => {
+    return failure(source, "KEY_COLLISION", `a key beside the records at ${path} holds NUL; rename it`);
+  });
+  return [...nulKeyed, ...pathless];
 }
 
 /** DuckDB's message holds the record itself, and a place only within it: the file is scanned for it. */

@@ -1,17 +1,16 @@
 // Which columns the records' keys are. Hints first, then the table's types and names; a key that cannot be a column as it is gets
-// another name where a rule gives one, and is a stray otherwise.
+// another name where a rule gives one, and otherwise is found where values do not fit.
 
 import { parseType } from "../../core/iceberg/schema.ts";
 import type { DraftField, NestedField, Type } from "../../core/iceberg/types.ts";
 import type { Shape } from "./json-shape.ts";
-import { fieldsOfShape, type StrayKey, strayKeys } from "./json-types.ts";
+import { fieldsOfShape, type TypeOptions } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
 
 export interface JsonColumns {
   readonly fields: readonly DraftField[];
   /** Source key to column name, where they differ. */
   readonly renamed: ReadonlyMap<string, string>;
-  readonly strays: readonly StrayKey[];
 }
 
 /** `infer`: types of columns nobody gave one. `renaming`: top-level keys can be read under another name (those of records under a path cannot, but for the reserved). */
@@ -19,22 +18,17 @@ export function columnsOfShape(
   shape: Shape,
   known: readonly NestedField[],
   hints: Readonly<Record<string, string>>,
-  { renaming, infer }: { readonly renaming: boolean; readonly infer: boolean },
+  { renaming, ...options }: { readonly renaming: boolean } & TypeOptions,
 ): JsonColumns {
   const table = known.filter(({ name }) => !LINEAGE_NAMES.has(name));
-  const fields = fieldsOfShape(shape, withHints(table, hints), { infer });
+  const fields = fieldsOfShape(shape, withHints(table, hints), options);
   const reserved = new Map(
     [...LINEAGE_NAMES].filter((name) => shape.fields?.has(name)).map((name) => [name, `${name}_1`]),
   );
   const respelled = renaming ? respelledKeys(shape, fields) : new Map<string, string>();
-  const keys = new Map([...respelled].map(([key, name]) => [name, key]));
   return {
     fields: fields.map((field) => ({ ...field, name: reserved.get(field.name) ?? field.name })),
     renamed: new Map([...reserved, ...respelled]),
-    strays: strayKeys(
-      shape,
-      fields.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name })),
-    ),
   };
 }
 

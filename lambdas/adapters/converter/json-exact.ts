@@ -1,6 +1,7 @@
 // Numbers with more digits than a double holds, on their way to a decimal column. DuckDB's JSON reader makes a double of every number with
 // a fraction, even where it is asked for text (5980802578965.9641 becomes …964), so such numbers are put in quotes in the spooled file:
-// then they are text, and are cast strictly. Everything else stays byte for byte, line for line.
+// then they are text, and are cast strictly. Where all digits of texts are wanted too, a structure on its way to a column of text is put in
+// quotes as a whole if it holds such a number. Everything else stays byte for byte, line for line.
 
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, stat } from "node:fs/promises";
@@ -9,13 +10,13 @@ import { decimalOf } from "../../core/iceberg/type-text.ts";
 import type { NestedField, Type } from "../../core/iceberg/types.ts";
 import { stringEnd } from "./json-text.ts";
 
-/** RE2: in a record's text, something that may be a number of more than 15 digits. */
-export const LONG_NUMBER = "[0-9][0-9.]{15}";
-/** A double keeps 15 digits of every number. Whole numbers are exact however long they are. */
-const LOSSY = /^-?(?=[0-9.]*[.eE])(?:[0-9]\.?){16}/;
+/** RE2: in a record's text, something that may be a number of more than 15 digits, or with an exponent of more than two. */
+export const LONG_NUMBER = "[0-9][0-9.]{15}|[:,\\[]\\s*-?[0-9.]+[eE][+-]?[0-9]{3}";
+/** A double keeps 15 digits of every number that is not beyond its range. Whole numbers are exact however long they are. */
+const LOSSY = /^-?(?=[0-9.]*[.eE])(?:(?:[0-9]\.?){16}|[0-9.]+[eE][+-]?[0-9]{3})/;
 
-/** A place in the records under which there are decimals. */
-export type Place = "decimal" | { readonly element: Place } | { readonly keys: ReadonlyMap<string, Place> };
+/** A place in the records under which there are decimals, or texts that numbers become. */
+export type Place = "decimal" | "text" | { readonly element: Place } | { readonly keys: ReadonlyMap<string, Place> };
 
 /** `texts`: numbers in columns of text are kept as well. */
 export function decimalPlaces(fields: readonly NestedField[], texts = false): Place | undefined {
@@ -29,7 +30,8 @@ export function decimalPlaces(fields: readonly NestedField[], texts = false): Pl
 
 function placeOf(type: Type, texts: boolean): Place | undefined {
   if (typeof type === "string") {
-    return decimalOf(type) !== undefined || (texts && type === "string") ? "decimal" : undefined;
+    if (decimalOf(type) !== undefined) return "decimal";
+    return texts && type === "string" ? "text" : undefined;
   }
   if (type.type === "struct") return decimalPlaces(type.fields, texts);
   const element = type.type === "list" ? placeOf(type.element, texts) : undefined;
@@ -64,6 +66,9 @@ export class Quoter {
   readonly #levels: Level[] = [];
   /** A string or number that the pieces so far have not ended. */
   #rest = "";
+  #out = "";
+  /** The structure of a column of text that goes on here. */
+  #structure: { readonly depth: number; text: string; isLossy: boolean } | undefined;
 
   constructor(root: Place) {
     this.#root = root;
@@ -72,53 +77,85 @@ export class Quoter {
   add(piece: string): string {
     const text = this.#rest + piece;
     const starts = /["{}[\],]|[^\s"{}[\],:]+/g;
-    let out = "";
     let done = 0;
     for (let match = starts.exec(text); match !== null; match = starts.exec(text)) {
       const at = match.index;
       const end = match[0] === '"' ? stringEnd(text, at) : starts.lastIndex;
       // What reaches the very end may go on in the next piece.
       if (end < 0 || (end === text.length && !/["{}[\],]/.test(match[0]))) {
+        this.#emit(text.slice(done, at));
         this.#rest = text.slice(at);
-        return out + text.slice(done, at);
+        return this.#taken();
       }
-      out += text.slice(done, at) + this.#token(text.slice(at, end));
+      this.#emit(text.slice(done, at));
+      this.#token(text.slice(at, end));
       done = end;
       starts.lastIndex = end;
     }
     this.#rest = "";
-    return out + text.slice(done);
+    this.#emit(text.slice(done));
+    return this.#taken();
   }
 
   end(): string {
-    const rest = this.#rest;
+    this.#emit(this.#rest);
     this.#rest = "";
-    return rest;
+    return this.#taken() + (this.#structure?.text ?? "");
   }
 
-  #token(token: string): string {
+  #emit(text: string): void {
+    if (this.#structure === undefined) this.#out += text;
+    else this.#structure.text += text;
+  }
+
+  #taken(): string {
+    const out = this.#out;
+    this.#out = "";
+    return out;
+  }
+
+  #token(token: string): void {
     const level = this.#levels.at(-1);
     switch (token[0]) {
       case "{":
       case "[":
+        if (level?.place === "text") this.#structure = { depth: this.#levels.length, text: "", isLossy: false };
         this.#levels.push(this.#inside(token === "{", level));
-        return token;
+        this.#emit(token);
+        return;
       case "}":
       case "]":
         this.#levels.pop();
-        return token;
+        this.#emit(token);
+        this.#endStructure();
+        return;
       case ",":
         if (level?.object === true) level.key = true;
-        return token;
+        this.#emit(token);
+        return;
       case '"':
         if (level?.key === true) {
           level.key = false;
           level.place = level.keys?.get(keyOf(token));
         }
-        return token;
+        this.#emit(token);
+        return;
       default:
-        return level?.place === "decimal" && LOSSY.test(token) ? `"${token}"` : token;
+        this.#emit(this.#scalar(token, level));
     }
+  }
+
+  #scalar(token: string, level: Level | undefined): string {
+    if (!LOSSY.test(token)) return token;
+    if (this.#structure !== undefined) this.#structure.isLossy = true;
+    return level?.place === "decimal" || level?.place === "text" ? `"${token}"` : token;
+  }
+
+  #endStructure(): void {
+    const structure = this.#structure;
+    if (structure?.depth !== this.#levels.length) return;
+    this.#structure = undefined;
+    this.#emit(structure.isLossy ? JSON.stringify(structure.text) : structure.text);
   }
 
   #inside(object: boolean, level: Level | undefined): Level {

@@ -121,11 +121,26 @@ export class JsonFiles {
     return levels;
   }
 
-  /** Makes the decimals of these columns (`texts`: and numbers in text) exact, in the files that may hold numbers a double would cut. */
-  async makeExact(sources: readonly SpooledSource[], fields: readonly NestedField[], texts: boolean): Promise<void> {
+  /** Sources with a key beside their records that holds NUL: DuckDB takes it for what it begins with, and that may be the path. */
+  async nulKeyed(sources: readonly SpooledSource[]): Promise<SpooledSource[]> {
+    const keyed: SpooledSource[] = [];
+    if (!hasNul(await this.outerKeys(sources))) return keyed;
+    for (const source of sources) if (hasNul(await this.outerKeys([source]))) keyed.push(source);
+    return keyed;
+  }
+
+  /**
+   * Makes the decimals of these columns (`texts`: and numbers in text) exact, in the files that may hold numbers a double would cut. Returns
+   * the files that were written anew.
+   */
+  async makeExact(
+    sources: readonly SpooledSource[],
+    fields: readonly NestedField[],
+    texts: boolean,
+  ): Promise<SpooledSource[]> {
     const open = sources.filter((source) => !this.#exact.has(source));
     const record = decimalPlaces(fields, texts);
-    if (record === undefined || open.length === 0) return;
+    if (record === undefined || open.length === 0) return [];
     const root = this.path.reduceRight<Place>(
       (inner, key) => ({ keys: new Map([[key, inner]]) }),
       this.#listed(record),
@@ -137,10 +152,10 @@ export class JsonFiles {
       ),
     );
     const paths = new Set(rows.map((row) => String(row["path"])));
-    for (const source of open) {
-      this.#exact.add(source);
-      if (paths.has(source.path)) this.#sizes.set(source, await quoteDecimals(source.path, root));
-    }
+    for (const source of open) this.#exact.add(source);
+    const inexact = open.filter(({ path }) => paths.has(path));
+    for (const source of inexact) this.#sizes.set(source, await quoteDecimals(source.path, root));
+    return inexact;
   }
 
   #listed(record: Place): Place {
@@ -158,6 +173,10 @@ export class JsonFiles {
       return tableFunction(reader, paths, { ...this.options(format, members), ...parameters });
     });
   }
+}
+
+function hasNul(levels: readonly (readonly string[])[]): boolean {
+  return levels.some((keys) => keys.some((key) => key.includes("\0")));
 }
 
 function jsonPath(keys: readonly string[]): string {

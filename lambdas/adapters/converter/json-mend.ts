@@ -88,7 +88,7 @@ function problemOf(bytes: Buffer, text: string, { values, duplicateKeys }: JsonO
   const isObject = text.startsWith("{");
   if (!isObject && values !== true) return { reason: "NOT_JSON_RECORDS" };
   if (duplicateKeys === "last") return undefined;
-  const twice = new ShapeReader().add(isObject ? text : `{${JSON.stringify(VALUE_COLUMN)}:${text}}`, 0);
+  const twice = new ShapeReader().add(isObject ? text : `{${JSON.stringify(VALUE_COLUMN)}:${text}}`);
   return twice === undefined ? undefined : { reason: "DUPLICATE_KEY" };
 }
 

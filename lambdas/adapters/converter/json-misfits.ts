@@ -1,25 +1,22 @@
 // Which values of JSON sources do not fit the table, and the files without them. A source is gone over twice at most: once to find the
 // records concerned (and what its values are), once to write those anew; all others are copied as they are.
 
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { finished } from "node:stream/promises";
-import type { DraftType, Schema } from "../../core/iceberg/types.ts";
+import type { DraftType, NestedField, Schema } from "../../core/iceberg/types.ts";
 import type { Misfits, SourceFailure, Treatment } from "../../core/ports.ts";
 import { type ReaderContext, requiredIsNull, type SpooledSource, treatmentOf } from "./format.ts";
 import type { JsonFiles } from "./json-files.ts";
 import { type Finding, type Fit, FitReader } from "./json-fit.ts";
-import { jsonRecords, linesOf } from "./json-records.ts";
-import { isRescuedRow, plainText, rewritten, settle } from "./json-rescue.ts";
-import { SEED_ROOM_BYTES, SEED_ROOM_MATTERS_BYTES } from "./json-seed.ts";
-import { emptyShape, type Shape, ShapeReader } from "./json-shape.ts";
-import { typeOfShape } from "./json-types.ts";
+import { numbersOf, shapeReaderOf } from "./json-numbers.ts";
+import type { LinePattern } from "./json-pattern.ts";
+import { jsonRecords } from "./json-records.ts";
+import { isRescuedRow, plainText, settle } from "./json-rescue.ts";
+import { emptyShape, type Shape } from "./json-shape.ts";
+import type { DoubtfulLine, Sieve, Sifted } from "./json-sift.ts";
+import { writeTreated } from "./json-treat.ts";
+import { type TypeOptions, typeOfShape } from "./json-types.ts";
 import { LINEAGE_NAMES } from "./lineage.ts";
-import { memberJson } from "./member-name.ts";
+import { SAMPLES_MAX } from "./places.ts";
 
-/** Ends the path of a rewritten source: what comes before is the path of the source itself. */
-export const TREATED = ".treated";
-const SAMPLES = 3;
 const SAMPLE_LENGTH = 100;
 
 export interface Target {
@@ -35,6 +32,8 @@ export interface FoundInSource {
   /** Places of the records that have to be written anew, in order. */
   readonly concerned: readonly number[];
   readonly records: number;
+  /** Where only some of its lines had to be looked at: the concerned of them. */
+  readonly sifted?: readonly DoubtfulLine[];
 }
 
 interface ColumnCount {
@@ -48,10 +47,12 @@ interface ColumnCount {
 export class JsonMisfits {
   readonly #context: ReaderContext;
   readonly #files: JsonFiles;
+  readonly #sieve: Sieve;
 
-  constructor(context: ReaderContext, files: JsonFiles) {
+  constructor(context: ReaderContext, files: JsonFiles, sieve: Sieve) {
     this.#context = context;
     this.#files = files;
+    this.#sieve = sieve;
   }
 
   /** `shape`: of all the source's records, where it is known. */
@@ -62,15 +63,17 @@ export class JsonMisfits {
     const required = target.schema.fields.filter((field) => field.required && !LINEAGE_NAMES.has(field.name));
     const columns = new Map<string, ColumnCount>();
     const concerned: number[] = [];
-    let records = 0;
+    const sifted = lines ? await this.#sieve.sift(source, keyedColumns(target)) : undefined;
+    const seen = shapeReaderOf(this.#context.job);
+    let read = 0;
     let unfit = 0;
-    for await (const piece of this.#records(source)) {
+    for await (const piece of sifted === undefined ? this.#records(source) : [sifted.doubtful]) {
       for (const { text, number } of piece) {
-        records++;
+        read++;
         if (isRescuedRow(text)) {
           if (required.length > 0) {
             const failure = requiredIsNull(source, required[0]?.name ?? "", number);
-            return { failure, misfits: undefined, concerned, records };
+            return { failure, misfits: undefined, concerned, records: read };
           }
           concerned.push(number);
           if (treatment?.rescue !== true) unfit++;
@@ -80,8 +83,9 @@ export class JsonMisfits {
         const missing = required.find(({ name }) => !fit.filled.has(name) || (treatment && isCut(fit, name)));
         if (missing !== undefined) {
           const failure = requiredIsNull(source, missing.name, lines ? number : undefined);
-          return { failure, misfits: undefined, concerned, records };
+          return { failure, misfits: undefined, concerned, records: read };
         }
+        if (sifted !== undefined) seen.add(text);
         if (fit.findings.length === 0) continue;
         concerned.push(number);
         const { open } = settle(fit, treatment);
@@ -90,8 +94,17 @@ export class JsonMisfits {
         countColumns(columns, open, text, lines ? number : undefined);
       }
     }
-    if (unfit === 0) return { failure: undefined, misfits: undefined, concerned, records };
-    const types = typesAt(known ?? (await this.#shapeOf(source)), target, columns);
+    const records = sifted?.records ?? read;
+    const own = { failure: undefined, concerned, records, ...siftedOf(sifted, concerned) };
+    if (unfit === 0) return { ...own, misfits: undefined };
+    sifted?.pattern.addTo(seen.shape);
+    const told = sifted !== undefined && tellsAll(sifted.pattern, seen.shape, target, columns);
+    const types = typesAt(
+      told ? seen.shape : (known ?? (await this.#shapeOf(source))),
+      target,
+      columns,
+      numbersOf(this.#context.job),
+    );
     const misfits = {
       index: source.source.index,
       records,
@@ -102,51 +115,20 @@ export class JsonMisfits {
         ...count,
       })),
     };
-    return { failure: undefined, misfits, concerned, records };
+    return { ...own, misfits };
   }
 
-  /** The source without what does not fit, in a file of NDJSON. */
+  /** The source without what does not fit, in a file of NDJSON; where it was sifted, only the concerned records. */
   async rewrite(
     source: SpooledSource,
     target: Target,
     treatment: Treatment,
-    concerned: readonly number[],
+    { concerned, sifted }: FoundInSource,
   ): Promise<SpooledSource> {
-    const path = `${source.path}${TREATED}`;
-    const lines = this.#files.isLines(source);
     const fits = fitReader(target);
-    const anew = (text: string, number: number) => {
-      if (isRescuedRow(text)) return `${text}\n`;
-      const fit = fits.read(text);
-      const place = { file: source.source.uri, where: `${memberJson(source)}"${lines ? "line" : "row"}":${number}` };
-      return `${rewritten(text, fit, settle(fit, treatment), place)}\n`;
-    };
-    const roomBytes = source.sizeBytes >= SEED_ROOM_MATTERS_BYTES ? SEED_ROOM_BYTES : 0;
-    const out = createWriteStream(path, { highWaterMark: 4 * 1024 * 1024 });
-    let sizeBytes = 0;
-    const write = async (bytes: Buffer) => {
-      sizeBytes += bytes.length;
-      if (!out.write(bytes)) await once(out, "drain");
-    };
-    if (roomBytes > 0) await write(Buffer.alloc(roomBytes, " ").fill("\n", roomBytes - 1));
-    let at = 0;
-    if (lines) {
-      for await (const piece of linesOf(source)) {
-        const parts = piece.map(({ bytes, line }) => {
-          if (line !== concerned[at]) return bytes;
-          at++;
-          return Buffer.from(anew(bytes.toString("utf8").trim(), line));
-        });
-        await write(Buffer.concat(parts));
-      }
-    } else {
-      for await (const piece of this.#records(source)) {
-        await write(Buffer.from(piece.map(({ text, number }) => anew(text, number)).join("")));
-      }
-    }
-    out.end();
-    await finished(out);
-    return { ...source, path, sizeBytes: sizeBytes - roomBytes, roomBytes };
+    if (sifted !== undefined) return writeTreated(source, { some: sifted }, fits, treatment);
+    const all = this.#files.isLines(source) ? { lines: concerned } : { records: this.#records(source) };
+    return writeTreated(source, all, fits, treatment);
   }
 
   #records(source: SpooledSource): ReturnType<typeof jsonRecords> {
@@ -154,19 +136,50 @@ export class JsonMisfits {
   }
 
   async #shapeOf(source: SpooledSource): Promise<Shape> {
-    const reader = new ShapeReader();
+    const reader = shapeReaderOf(this.#context.job);
     for await (const piece of this.#records(source)) {
-      for (const { text } of piece) if (!isRescuedRow(text)) reader.add(text, 0);
+      for (const { text } of piece) if (!isRescuedRow(text)) reader.add(text);
     }
     return reader.shape;
   }
 }
 
+function siftedOf(sifted: Sifted | undefined, concerned: readonly number[]): Pick<FoundInSource, "sifted"> {
+  const lines = new Set(concerned);
+  return sifted === undefined ? {} : { sifted: sifted.doubtful.filter(({ number }) => lines.has(number)) };
+}
+
+/** The table's own columns under the keys that the records have for them. */
+export function keyedColumns({ schema, renamed }: Target): NestedField[] {
+  const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+  const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
+  return columns.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name }));
+}
+
+/** Whether the doubtful records and the pattern of the others say what the source holds in these columns. */
+function tellsAll(
+  pattern: LinePattern,
+  shape: Shape,
+  { renamed }: Target,
+  columns: ReadonlyMap<string, ColumnCount>,
+): boolean {
+  const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+  return [...columns].every(([path, { collides }]) => {
+    const key = path.replace(/^[^.]*/, (name) => keys.get(name) ?? name);
+    return collides || pattern.tells(key, shapeAt(shape, path, keys));
+  });
+}
+
 /** From all values of the source, not only those that do not fit. */
-function typesAt(shape: Shape, { renamed }: Target, columns: ReadonlyMap<string, ColumnCount>): DraftType[] {
+function typesAt(
+  shape: Shape,
+  { renamed }: Target,
+  columns: ReadonlyMap<string, ColumnCount>,
+  options: TypeOptions,
+): DraftType[] {
   const keys = new Map([...renamed].map(([key, name]) => [name, key]));
   return [...columns].map(([path, { collides }]) => {
-    return (collides ? undefined : typeOfShape(shapeAt(shape, path, keys))) ?? "string";
+    return (collides ? undefined : typeOfShape(shapeAt(shape, path, keys), undefined, options)) ?? "string";
   });
 }
 
@@ -201,8 +214,9 @@ function countColumns(
     seen.add(column);
     // A top-level key that is another's twin: no type holds both.
     if (finding.cut !== undefined && finding.path !== column && finding.whole === undefined) count.collides = true;
-    if (count.samples.length < SAMPLES)
-      count.samples.push([...plainText(text, finding)].slice(0, SAMPLE_LENGTH).join(""));
+    if (count.samples.length === SAMPLES_MAX) continue;
+    const sample = [...plainText(text, finding)].slice(0, SAMPLE_LENGTH).join("");
+    if (!count.samples.includes(sample)) count.samples.push(sample);
   }
 }
 

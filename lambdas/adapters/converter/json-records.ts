@@ -48,31 +48,53 @@ export interface Line {
   readonly byte: number;
 }
 
-/** Lines in pieces; their bytes are good until the next piece. */
-export async function* linesOf(source: SpooledSource): AsyncGenerator<readonly Line[]> {
+/** Whole lines. */
+export interface Piece {
+  /** Good until the next piece. */
+  readonly bytes: Buffer;
+  /** Where it starts in the file as it lies there. */
+  readonly position: number;
+}
+
+/** About a mebibyte at a time. */
+export async function* piecesOf(source: SpooledSource): AsyncGenerator<Piece> {
   const file = await open(source.path);
   try {
-    const chunkBytes = Math.min(CHUNK_BYTES, (await file.stat()).size + 1);
-    let line = 0;
+    let buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, (await file.stat()).size + 1));
     let position = source.roomBytes;
-    let rest: Buffer = Buffer.alloc(0);
-    for (let ended = false; !ended; ) {
-      const chunk = Buffer.allocUnsafe(chunkBytes);
-      const { bytesRead } = await file.read(chunk, 0, chunkBytes, position + rest.length);
-      ended = bytesRead === 0;
-      const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-      const lines: Line[] = [];
-      let start = 0;
-      for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-        lines.push({ bytes: bytes.subarray(start, end + 1), line: ++line, byte: position - source.roomBytes + start });
-        start = end + 1;
-      }
-      rest = bytes.subarray(start);
-      position += start;
-      if (ended && rest.length > 0) lines.push({ bytes: rest, line: ++line, byte: position - source.roomBytes });
-      yield lines;
+    let held = 0;
+    for (;;) {
+      if (held === buffer.length) buffer = Buffer.concat([buffer], 2 * held);
+      const { bytesRead } = await file.read(buffer, held, buffer.length - held, position + held);
+      const filled = held + bytesRead;
+      const end = bytesRead === 0 ? filled : buffer.subarray(0, filled).lastIndexOf(NEWLINE) + 1;
+      if (end > 0) yield { bytes: buffer.subarray(0, end), position };
+      if (bytesRead === 0) return;
+      buffer.copyWithin(0, end, filled);
+      held = filled - end;
+      position += end;
     }
   } finally {
     await file.close();
   }
+}
+
+/** Lines in pieces; their bytes are good until the next piece. */
+export async function* linesOf(source: SpooledSource): AsyncGenerator<readonly Line[]> {
+  let line = 0;
+  for await (const { bytes, position } of piecesOf(source)) {
+    const lines: Line[] = [];
+    for (let start = 0; start < bytes.length; ) {
+      const end = lineEnd(bytes, start);
+      lines.push({ bytes: bytes.subarray(start, end), line: ++line, byte: position - source.roomBytes + start });
+      start = end;
+    }
+    yield lines;
+  }
+}
+
+/** Behind the line that starts there. */
+export function lineEnd(bytes: Buffer | string, start: number): number {
+  const end = typeof bytes === "string" ? bytes.indexOf("\n", start) : bytes.indexOf(NEWLINE, start);
+  return end < 0 ? bytes.length : end + 1;
 }

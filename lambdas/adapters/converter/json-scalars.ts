@@ -3,6 +3,7 @@
 
 import { decimalOf, fixedLengthOf } from "../../core/iceberg/type-text.ts";
 import type { PrimitiveType } from "../../core/iceberg/types.ts";
+import { digitsOf, SCIENTIFIC } from "./json-digits.ts";
 import { TEXT, textBits } from "./json-shape.ts";
 
 /** `text`: a number, `true` or `false` as written, or the content of a string. */
@@ -17,10 +18,6 @@ const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
 const FLOAT_MAX = 3.4028234663852886e38;
 const BITS = { int: 32, long: 64 } as const;
-/** A number with an exponent is taken up to as many digits (strict-cast.ts). */
-const SCIENTIFIC_DIGITS_MAX = 15;
-const SCIENTIFIC = /^\s*([+-]?)(\d*)\.?(\d*)[eE]([+-]?\d{1,3})\s*$/;
-const DIGITS = /^\s*[+-]?0*(\d*)(?:\.(\d*?)0*)?\s*$/;
 
 export function holdsOf(type: PrimitiveType): Holds {
   switch (type) {
@@ -95,23 +92,8 @@ function holdsDouble(text: string, narrow: boolean): boolean {
   return !whole || BigInt(value) === BigInt(text.trim().replace("+", ""));
 }
 
-/** A decimal's digits: as many after the point as the scale, without zeros at the end. */
+/** As many digits after the point as the scale, without zeros at the end. */
 function holdsDigits(text: string, scale: number, wholeDigits: number): boolean {
-  if (!NUMBER.test(text)) return false;
-  const match = DIGITS.exec(withoutExponent(text));
-  if (match === null) return false;
-  const [, whole = "", fraction = ""] = match;
-  return fraction.length <= scale && whole.length <= wholeDigits;
-}
-
-/** The same number without an exponent, unless it has too many digits to be taken with one: then more than any column holds. */
-function withoutExponent(text: string): string {
-  const match = SCIENTIFIC.exec(text);
-  if (match === null) return text;
-  const [, sign = "", whole = "", fraction = "", exponent = "0"] = match;
-  if (whole.length + fraction.length > SCIENTIFIC_DIGITS_MAX) return "9".repeat(40);
-  const shift = Number(exponent);
-  const digits = `${"0".repeat(Math.max(0, -shift))}${whole}${fraction}${"0".repeat(Math.max(0, shift))}`;
-  const point = Math.max(0, -shift) + whole.length + shift;
-  return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
+  const digits = NUMBER.test(text) ? digitsOf(text) : undefined;
+  return digits !== undefined && digits.fraction <= scale && digits.whole <= wholeDigits;
 }

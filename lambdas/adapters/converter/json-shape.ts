@@ -3,6 +3,7 @@
 // the second turns `…+02:00` into a timestamp without zone, and costs six times as much (json_group_structure, 11 s for 250 MB).
 // The text is known to be valid JSON: DuckDB has split the records.
 
+import { digitsOf } from "./json-digits.ts";
 import { skipSpace, stringEnd, stringValue } from "./json-text.ts";
 
 /** Everything a place in the records (a key, a list's elements) was seen to hold. */
@@ -21,6 +22,9 @@ export interface Shape {
   /** Whole numbers that a double would round. */
   rounds: boolean;
   reals: boolean;
+  /** Of all numbers: the most before and after the point, where digits are counted (`ShapeReader`); more than any decimal has, if none takes one. */
+  whole: number;
+  fraction: number;
   strings: boolean;
   /** What all strings so far are written like: a mask of TEXT bits. */
   text: number;
@@ -34,8 +38,6 @@ export interface FieldShape {
   readonly shape: Shape;
   /** Objects that have the key. */
   count: number;
-  /** Sources that have the key. */
-  readonly sources: number[];
   /** The last object it was seen in: a second time is a duplicate key. */
   object: number;
 }
@@ -52,6 +54,8 @@ export function emptyShape(): Shape {
     huge: false,
     rounds: false,
     reals: false,
+    whole: 0,
+    fraction: 0,
     strings: false,
     text: TEXT.all,
     lists: false,
@@ -73,15 +77,18 @@ export class ShapeReader {
   readonly shape = emptyShape();
   #text = "";
   #at = 0;
-  #source = 0;
   #objects = 0;
   #duplicate: string | undefined;
+  readonly #countsDigits: boolean;
+
+  constructor(countsDigits = false) {
+    this.#countsDigits = countsDigits;
+  }
 
   /** The name of a key that an object of this record has twice, if there is one. */
-  add(record: string, source: number): string | undefined {
+  add(record: string): string | undefined {
     this.#text = record;
     this.#at = 0;
-    this.#source = source;
     this.#duplicate = undefined;
     this.#value(this.shape, 0);
     return this.#duplicate;
@@ -150,13 +157,12 @@ export class ShapeReader {
     this.#at++;
     let field = fields.get(name);
     if (field === undefined) {
-      field = { shape: emptyShape(), count: 0, sources: [], object: 0 };
+      field = { shape: emptyShape(), count: 0, object: 0 };
       fields.set(name, field);
     }
     if (field.object === object) this.#duplicate ??= name;
     field.object = object;
     field.count++;
-    if (field.sources.at(-1) !== this.#source) field.sources.push(this.#source);
     return field.shape;
   }
 
@@ -207,6 +213,7 @@ export class ShapeReader {
     }
     real ||= exponent;
     if (this.#at === from) throw new Error("not a JSON value");
+    if (this.#countsDigits) countDigits(shape, this.#text.slice(from, this.#at));
     if ((real || this.#at - from >= 10) && !(shape.longs && shape.doubles))
       noteRange(shape, this.#text.slice(from, this.#at));
     if (real) {
@@ -245,6 +252,12 @@ function noteRange(shape: Shape, text: string): void {
   const value = Math.abs(Number(text));
   if (value > INT_MAX && !(Number(text) === -INT_MAX - 1)) shape.longs = true;
   if (value > FLOAT_MAX) shape.doubles = true;
+}
+
+function countDigits(shape: Shape, text: string): void {
+  const { whole, fraction } = digitsOf(text) ?? { whole: Number.POSITIVE_INFINITY, fraction: 0 };
+  shape.whole = Math.max(shape.whole, whole);
+  shape.fraction = Math.max(shape.fraction, fraction);
 }
 
 function longNumber(shape: Shape, text: string): void {

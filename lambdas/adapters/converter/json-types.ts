@@ -1,10 +1,11 @@
 // From what JSON records hold to Iceberg types. The rules (docs state them too):
-// whole numbers are long, beyond int64 decimal(38, 0); any fraction makes the column double; ISO 8601 text with a zone is timestamptz,
+// whole numbers are long, beyond int64 decimal(38, 0); any fraction makes the column double (or as `numbers` says); ISO 8601 text with a zone is timestamptz,
 // without one timestamp, a date is date, when all agree; kinds that disagree, `{}` alone, objects whose keys are data (more than 32, each
 // in less than a tenth of the objects) or differ only by case are JSON text in a string; null alone is no column yet; text inside lists
 // stays text, and a list that was always empty is a list of text.
 // A column the table has keeps the table's type as long as every value fits; true and false in one of numbers are 1 and 0.
 
+import type { JsonOptions } from "../../core/config.ts";
 import { decimalOf } from "../../core/iceberg/type-text.ts";
 import type { DraftField, DraftType, NestedField, PrimitiveType, Type } from "../../core/iceberg/types.ts";
 import { type FieldShape, type Shape, TEXT } from "./json-shape.ts";
@@ -12,12 +13,16 @@ import { draftOf } from "./types.ts";
 
 const KEYS_MAX = 32;
 const KEY_PRESENCE_MIN = 0.1;
+const PRECISION_MAX = 38;
+const SCALE_MIN = 9;
 
 export interface TypeOptions {
   /** Inside a list. */
   readonly inList?: boolean;
   /** false: what nobody gave a type to is text. */
   readonly infer?: boolean;
+  /** What becomes of numbers that a long does not hold. Absent: a fraction makes the column a double. */
+  readonly numbers?: JsonOptions["numbers"];
 }
 
 /** Undefined: nothing but nulls. `known`: the table's type of this place, or a hint. */
@@ -32,17 +37,27 @@ export function typeOfShape(shape: Shape, known?: Type | undefined, options: Typ
   if (shape.objects > 0) return structOf(shape, known, options);
   if (shape.lists) return listOf(shape, known, options);
   if (shape.bools) return "boolean";
-  return shape.strings ? textOf(shape, options.inList === true) : numberOf(shape);
+  return shape.strings ? textOf(shape, options.inList === true) : numberOf(shape, options.numbers);
 }
 
 function isNumeric(shape: Shape): boolean {
   return shape.ints || shape.bigs || shape.huge || shape.reals;
 }
 
-function numberOf(shape: Shape): PrimitiveType {
+function numberOf(shape: Shape, numbers: TypeOptions["numbers"]): PrimitiveType {
+  const isLong = !shape.reals && !shape.bigs && !shape.huge;
+  if (numbers === "string" && !isLong) return "string";
+  if (numbers === "decimal" && shape.reals) return decimalOfDigits(shape);
   if (shape.reals) return shape.rounds ? "string" : "double";
   if (shape.huge) return "string";
   return shape.bigs ? "decimal(38, 0)" : "long";
+}
+
+/** All digits that were seen, and some that may come: a decimal's scale never grows. */
+function decimalOfDigits({ whole, fraction }: Shape): PrimitiveType {
+  if (whole + fraction > PRECISION_MAX) return "string";
+  const scale = Math.max(fraction, Math.min(SCALE_MIN, PRECISION_MAX - whole));
+  return `decimal(${PRECISION_MAX}, ${scale})`;
 }
 
 function textOf(shape: Shape, inList: boolean): PrimitiveType {
@@ -102,34 +117,6 @@ export function fieldsOfShape(shape: Shape, known: readonly NestedField[], optio
     if (type !== undefined) fields.set(key, { name: own?.name ?? name, type });
   }
   return [...fields.values()];
-}
-
-export interface StrayKey {
-  readonly path: string;
-  readonly sources: readonly number[];
-  /** A column that it is a misfit of: the one around it, or at the top the one that differs by case. */
-  readonly hasColumn: boolean;
-}
-
-/** Keys that have values and no column of exactly their name: they differ from one by case, or are empty. */
-export function strayKeys(shape: Shape, fields: readonly DraftField[], prefix = ""): StrayKey[] {
-  const names = new Set(fields.map(({ name }) => name.toLowerCase()));
-  const types = new Map(fields.map(({ name, type }) => [name, type]));
-  return [...(shape.fields ?? [])].flatMap(([name, field]) => {
-    const path = prefix + name;
-    if (isNull(field.shape)) return [];
-    const type = types.get(name);
-    if (type === undefined) {
-      return [{ path, sources: field.sources, hasColumn: prefix !== "" || names.has(name.toLowerCase()) }];
-    }
-    return strayInside(field.shape, type, path);
-  });
-}
-
-function strayInside(shape: Shape, type: DraftType, path: string): StrayKey[] {
-  if (typeof type === "string" || type.type === "map") return [];
-  if (type.type === "struct") return strayKeys(shape, type.fields, `${path}.`);
-  return shape.element === undefined ? [] : strayInside(shape.element, type.element, `${path}.element`);
 }
 
 /** Whether every value of the shape goes into a column of the type as it is. Ranges beyond a promotion's are left to the conversion. */

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
 import { assignFieldIds } from "../../../lambdas/core/iceberg/schema.ts";
-import { addAll, csv, jobOf, type Scratch, scratch } from "./harness.ts";
+import { addAll, csv, jobOf, type Scratch, scratch, UNPARTITIONED } from "./harness.ts";
 
 let work: Scratch;
 beforeAll(async () => {
@@ -33,6 +33,25 @@ test.each<[string, FormatOptions, Record<string, string>]>([
     expect(b).toMatchObject({ index: 1, records: 1 });
     expect(b?.fields.map(({ name }) => name)).toEqual(["id", "note"]);
     expect(counted.filter(({ index, records }) => index === 2 && records !== undefined)).toEqual([]);
+  } finally {
+    await conversion.close();
+  }
+});
+
+test("what one JSON source holds is not believed of the others: no number of theirs is rounded, no null key stands in their way", async () => {
+  const known = { ...KNOWN, fields: assignFieldIds([{ name: "v", type: "double" }], 0).fields };
+  const conversion = await work.converter.start(jobOf({ type: "ndjson" }));
+  try {
+    await addAll(conversion, { a: '{"v":9007199254740993}\n', b: '{"v":1,"gone":null}\n', c: '{"v":1.5}\n' });
+    await conversion.inspect(known, UNPARTITIONED);
+    expect(await conversion.inspectEach(known)).toHaveLength(3);
+    const { misfits } = await conversion.convert(known, UNPARTITIONED);
+    expect(misfits).toMatchObject([{ index: 0, unfit: 1, columns: [{ samples: ["9007199254740993"] }] }]);
+    conversion.leaveOut(0);
+    expect((await conversion.convert(known, UNPARTITIONED)).loaded).toMatchObject([
+      { index: 1, records: 1 },
+      { index: 2, records: 1 },
+    ]);
   } finally {
     await conversion.close();
   }

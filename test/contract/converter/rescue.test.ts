@@ -96,6 +96,21 @@ describe("a value that does not fit", () => {
     },
   );
 
+  test("is told of by samples that differ", async () => {
+    for (const [job, text] of [
+      [jobOf(csv), "id\nn/a\nn/a\n1\nn/a\nnone\n?\n"],
+      [jobOf({ type: "ndjson" }), ["n/a", "n/a", 1, "n/a", "none", "?"].map((id) => JSON.stringify({ id })).join("\n")],
+    ] as const) {
+      const { misfits } = await convertAll(
+        work,
+        job,
+        { "a.x": text },
+        { known: schemaOf([{ name: "id", type: "long" }]) },
+      );
+      expect(misfits).toMatchObject([{ columns: [{ path: "id", records: 5, samples: ["n/a", "none", "?"] }] }]);
+    }
+  });
+
   test("in parquet: it is kept as it was, nested columns by their path, with the number of its row", async () => {
     const table = schemaOf([
       { name: "n", type: "long" },

@@ -154,6 +154,9 @@ describe("defaults", () => {
       values: true,
       duplicateKeys: "last",
     });
+    for (const numbers of ["decimal", "string"] as const)
+      expect(format(`type: json, numbers: ${numbers}`)).toEqual({ type: "json", numbers });
+    expect(format("type: json, numbers: double")).toEqual({ type: "json" });
     expect(format("type: avro")).toEqual({ type: "avro" });
     expect(format("type: json, recordsPath: r, values: false")).toEqual({ type: "json", recordsPath: "r" });
   });

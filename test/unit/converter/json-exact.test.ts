@@ -31,3 +31,21 @@ test("only numbers a double would cut, and only in decimal columns, are quoted, 
     }),
   );
 });
+
+test("a structure in a column of text is quoted whole if it holds such a number, wherever the text is cut in pieces", () => {
+  const places = decimalPlaces([field(1, "t", "string"), field(2, "d", D)], true) as NonNullable<typeof PLACES>;
+  const structures = [`{"é": [1, ${N}, "\\"}"]}`, `[[], {"a":1.5}]`, `[${N}, 1e400]`, "[1e400]", "{}"];
+  const text = structures.map((value) => `{"t": ${value} ,"d":${N}}\n`).join("");
+  const wanted = structures.map(
+    (value, i) => `{"t": ${[0, 2, 3].includes(i) ? JSON.stringify(value) : value} ,"d":"${N}"}\n`,
+  );
+  const bytes = Buffer.from(text).toString("latin1");
+  fc.assert(
+    fc.property(fc.array(fc.nat(bytes.length), { maxLength: 12 }), (cuts) => {
+      const quoter = new Quoter(places);
+      const at = [0, ...cuts.sort((a, b) => a - b), bytes.length];
+      const out = at.slice(1).map((end, i) => quoter.add(bytes.slice(at[i], end)));
+      expect(Buffer.from(out.join("") + quoter.end(), "latin1").toString()).toBe(wanted.join(""));
+    }),
+  );
+});
