@@ -7,7 +7,7 @@ import type { ConversionJob, Inspection, Misfits, Source, SourceFailure, Treatme
 import type { Mended } from "./bad-rows.ts";
 import type { Session } from "./engine.ts";
 import { shownName } from "./member-name.ts";
-import type { Spooled } from "./spool.ts";
+import type { Spooled } from "./spool/spool.ts";
 
 /** A source that lies in the work directory. */
 export interface SpooledSource extends Omit<Spooled, "head"> {

@@ -4,7 +4,7 @@
 
 import { decimalOf, fixedLengthOf } from "../../core/iceberg/type-text.ts";
 import type { PrimitiveType } from "../../core/iceberg/types.ts";
-import { type NumberFormats, numberText } from "./csv-numbers.ts";
+import { type NumberFormats, numberText } from "./csv/numbers.ts";
 import { literal } from "./sql.ts";
 import { duckType } from "./types.ts";
 

@@ -1,8 +1,8 @@
 import { DuckDBConnection } from "@duckdb/node-api";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { csvOptionsOf, divideLine } from "../../../lambdas/adapters/converter/csv-fixed.ts";
-import { badLine } from "../../../lambdas/adapters/converter/csv-group.ts";
+import { csvOptionsOf, divideLine } from "../../../lambdas/adapters/converter/csv/fixed.ts";
+import { badLine } from "../../../lambdas/adapters/converter/csv/group.ts";
 import type { BadRowPolicy, FixedColumn, FixedOptions } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import {

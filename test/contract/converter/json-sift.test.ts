@@ -2,7 +2,7 @@
 // file that cannot be sifted (a space after every opening brace).
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { SIFT_BYTES_MIN } from "../../../lambdas/adapters/converter/json-sift.ts";
+import { SIFT_BYTES_MIN } from "../../../lambdas/adapters/converter/json/sift.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftField, Schema } from "../../../lambdas/core/iceberg/types.ts";
 import type { ConversionJob, Misfits, Treatment } from "../../../lambdas/core/ports.ts";

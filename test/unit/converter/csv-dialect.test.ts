@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Recognised, recogniseDialect } from "../../../lambdas/adapters/converter/csv-dialect.ts";
-import type { CsvOptions } from "../../../lambdas/adapters/converter/csv-header.ts";
-import { rowsOf } from "../../../lambdas/adapters/converter/csv-rows.ts";
+import { type Recognised, recogniseDialect } from "../../../lambdas/adapters/converter/csv/dialect.ts";
+import type { CsvOptions } from "../../../lambdas/adapters/converter/csv/header.ts";
+import { rowsOf } from "../../../lambdas/adapters/converter/csv/rows.ts";
 
 const given: CsvOptions = {
   type: "csv",

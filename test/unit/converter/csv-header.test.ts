@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type CsvOptions, columnNames, headerOf } from "../../../lambdas/adapters/converter/csv-header.ts";
+import { type CsvOptions, columnNames, headerOf } from "../../../lambdas/adapters/converter/csv/header.ts";
 
 const options: CsvOptions = {
   type: "csv",

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decimalPlaces, Quoter } from "../../../lambdas/adapters/converter/json-exact.ts";
+import { decimalPlaces, Quoter } from "../../../lambdas/adapters/converter/json/exact.ts";
 import type { NestedField } from "../../../lambdas/core/iceberg/types.ts";
 
 const field = (id: number, name: string, type: NestedField["type"]): NestedField => ({

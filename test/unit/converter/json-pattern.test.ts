@@ -2,10 +2,10 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { FitReader } from "../../../lambdas/adapters/converter/json-fit.ts";
-import { LinePattern } from "../../../lambdas/adapters/converter/json-pattern.ts";
-import { emptyShape, type Shape, ShapeReader } from "../../../lambdas/adapters/converter/json-shape.ts";
-import { fits, isNull, typeOfShape } from "../../../lambdas/adapters/converter/json-types.ts";
+import { FitReader } from "../../../lambdas/adapters/converter/json/fit.ts";
+import { LinePattern } from "../../../lambdas/adapters/converter/json/pattern.ts";
+import { emptyShape, type Shape, ShapeReader } from "../../../lambdas/adapters/converter/json/shape.ts";
+import { fits, isNull, typeOfShape } from "../../../lambdas/adapters/converter/json/types.ts";
 import { assignFieldIds } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftField, DraftType, NestedField } from "../../../lambdas/core/iceberg/types.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { OddJson } from "../../../lambdas/adapters/converter/json-odd.ts";
-import { type JsonFault, type JsonLayout, JsonScan } from "../../../lambdas/adapters/converter/json-scan.ts";
+import { OddJson } from "../../../lambdas/adapters/converter/json/odd.ts";
+import { type JsonFault, type JsonLayout, JsonScan } from "../../../lambdas/adapters/converter/json/scan.ts";
 
 function faultOf(text: string | Buffer, layout: JsonLayout = "documents", pieceBytes = 1 << 16): JsonFault | undefined {
   const bytes = Buffer.from(text as string);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Shape, ShapeReader, TEXT } from "../../../lambdas/adapters/converter/json-shape.ts";
-import { fieldsOfShape, fits, typeOfShape } from "../../../lambdas/adapters/converter/json-types.ts";
+import { type Shape, ShapeReader, TEXT } from "../../../lambdas/adapters/converter/json/shape.ts";
+import { fieldsOfShape, fits, typeOfShape } from "../../../lambdas/adapters/converter/json/types.ts";
 import type { DraftType, Type } from "../../../lambdas/core/iceberg/types.ts";
 
 function shapeOf(...records: readonly string[]): Shape {

@@ -1,7 +1,7 @@
 import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { framesOf, isSingleFrame } from "../../../lambdas/adapters/converter/zstd-frames.ts";
+import { framesOf, isSingleFrame } from "../../../lambdas/adapters/converter/spool/zstd-frames.ts";
 
 test("frames are told apart wherever the chunks are cut, and joined they are the input without skippable ones", async () => {
   const frame = fc
