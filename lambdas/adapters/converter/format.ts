@@ -7,6 +7,7 @@ import type { ConversionJob, Inspection, Misfits, Source, SourceFailure, Treatme
 import type { Mended } from "./bad-rows.ts";
 import type { Session } from "./engine.ts";
 import { shownName } from "./member-name.ts";
+import { ownName } from "./own-name.ts";
 import type { Spooled } from "./spool/spool.ts";
 
 /** A source that lies in the work directory. */
@@ -54,7 +55,7 @@ export interface Verdict {
 export const NO_VERDICT: Verdict = { failures: [], misfits: [], again: false };
 
 /** Name of the column that says which file a row came from. */
-export const FILE_COLUMN = "__moraine_file";
+export const FILE_COLUMN = ownName("file");
 
 export interface FormatReader {
   /** `selects` fill `_file_path` and `_file_modified_at` too. A join, which they come from otherwise, may hold all rows in memory. */

@@ -7,6 +7,7 @@ import type { MisfitColumn, Misfits, Route, SourceFailure, Treatment } from "../
 import type { Session } from "./engine.ts";
 import { FILE_COLUMN, requiredIsNull, type SpooledSource } from "./format.ts";
 import { memberJson } from "./member-name.ts";
+import { ownName } from "./own-name.ts";
 import { ident, literal } from "./sql.ts";
 import { MISFIT } from "./strict-cast.ts";
 
@@ -24,7 +25,7 @@ export interface Place {
 }
 
 /** Column of a `numbered` read: the row's number in its source, from 1. */
-export const ROW = "__moraine_row";
+export const ROW = ownName("row");
 const SAMPLE_LENGTH = 100;
 /** Among so many values samples are looked for: often they are all the same. */
 const SAMPLED = 30;
@@ -183,7 +184,7 @@ export interface RowNotes {
 /** All rows of sources that are treated alike: the schema's columns, then FILE_COLUMN. */
 export function treatedSelect(treated: Treated): string {
   const { schema, places, treatment, own } = treated;
-  const flags = new Map(places.map((place, i) => [place, ident(`__moraine_u${i}`)]));
+  const flags = new Map(places.map((place, i) => [place, ident(ownName(`unfit_${i}`))]));
   const unfit = (place: Place) => flags.get(place) as string;
   const byPath = new Map(places.map((place) => [place.path, unfit(place)]));
   const routed = (place: Place) => routedSql(place, places, treatment.routes, own, unfit);

@@ -8,6 +8,7 @@ import type { PartitionSpec, Schema, Value } from "../../core/iceberg/types.ts";
 import type { ConvertedFile } from "../../core/ports.ts";
 import type { Session } from "./engine.ts";
 import { type ColumnStatistics, countedColumns, type FloatStatistics, metricsOf } from "./metrics.ts";
+import { ownName } from "./own-name.ts";
 import { partitionKeys, tupleOfFile } from "./partition.ts";
 import { ident, literal, tableFunction } from "./sql.ts";
 import { fieldIds } from "./types.ts";
@@ -38,6 +39,8 @@ const BINARY_GROUP_BYTES = 32 * 1024 * 1024;
 /** A partition this much larger than the target is written again in parts: COPY cannot both partition and split. */
 const OVERSIZE = 1.5;
 
+const PATH = ownName("path");
+
 /** `select`: rows with exactly the schema's columns. */
 export async function writeDataFiles(target: WriteTarget, select: string): Promise<CopiedFile[]> {
   const keys = partitionKeys(target.spec, target.schema);
@@ -48,7 +51,7 @@ export async function writeDataFiles(target: WriteTarget, select: string): Promi
 }
 
 async function writePartitions(target: WriteTarget, select: string, keys: readonly string[]): Promise<CopiedFile[]> {
-  const names = keys.map((_, i) => `__moraine_p${i}`);
+  const names = keys.map((_, i) => ownName(`p${i}`));
   const keyed = `SELECT *, ${keys.map((key, i) => `${key} AS ${ident(names[i] as string)}`).join(", ")} FROM (${select})`;
   const partitionBy = [`PARTITION_BY (${names.map(ident).join(", ")})`, `FILENAME_PATTERN 'p-{uuidv7}'`];
   const files = await copy(target, keyed, `${target.directory}/data`, partitionBy);
@@ -170,13 +173,11 @@ async function floatStatistics(
   const from = tableFunction(
     "read_parquet",
     files.map(({ path }) => path),
-    { hive_partitioning: "false", filename: literal("__moraine_path") },
+    { hive_partitioning: "false", filename: literal(PATH) },
   );
-  for (const row of await target.session.rows(
-    `SELECT __moraine_path, ${counted.join(", ")} FROM ${from} GROUP BY __moraine_path`,
-  )) {
+  for (const row of await target.session.rows(`SELECT ${PATH}, ${counted.join(", ")} FROM ${from} GROUP BY ${PATH}`)) {
     statistics.set(
-      String(row["__moraine_path"]),
+      String(row[PATH]),
       new Map(
         columns.map(({ id, type }, i) => [
           id,

@@ -5,14 +5,21 @@ import type { Ingestion } from "../config.ts";
 import { MoraineError } from "../errors.ts";
 import { currentSchema, defaultSpec } from "../iceberg/metadata.ts";
 import { UNPARTITIONED } from "../iceberg/partition.ts";
-import { assignFieldIds, lineageFields, parseType, rescuedField } from "../iceberg/schema.ts";
-import type { DraftField, TableUpdate } from "../iceberg/types.ts";
+import {
+  assignFieldIds,
+  findColumn,
+  lineageFields,
+  parseType,
+  rescuedField,
+  type SchemaEvolution,
+} from "../iceberg/schema.ts";
+import type { DraftField, TableUpdate, Type } from "../iceberg/types.ts";
 import { tableIdOf } from "../ids.ts";
 import type { Conversion, Inspection, LoadedTable } from "../ports.ts";
 import { findGlobalSpec } from "../stage.ts";
 import { commitSchema, createTable, draftTable, loadOwnTable } from "../table.ts";
 import { alterationsOf } from "./alterations.ts";
-import { addToTable, growTable, shapeOfTable } from "./diff.ts";
+import { addToTable, growTable, shapeOfTable, type TableShape } from "./diff.ts";
 import { noteVersion } from "./history.ts";
 import type { TableJob } from "./job.ts";
 import { sortOut } from "./sort-out.ts";
@@ -44,7 +51,7 @@ export async function prepareTable(job: TableJob, rescued = false): Promise<Load
     const shape = shapeOfTable(table.metadata);
     // Where the schema is fixed, what the files lack changes nothing either.
     const evolves = ingestion.schema.policy === "evolve";
-    const grown = evolves ? growTable(shape, [...inspection.fields, ...own]) : addToTable(shape, own);
+    const grown = evolves ? await growByFiles(job, shape, [...inspection.fields, ...own]) : addToTable(shape, own);
     const specs = specUpdates(table, ingestion);
     if (!grown.changed && specs.length === 0) return table;
     const outcome = await commitSchema(ports.catalog, table, grown, specs);
@@ -55,6 +62,29 @@ export async function prepareTable(job: TableJob, rescued = false): Promise<Load
   throw new MoraineError("Unavailable", "table keeps changing while its schema is prepared", {
     table: tableIdOf(ingestion.target),
   });
+}
+
+/**
+ * `seen`: of all files together. Where that is a conflict, one of them may still hold what the table can take by itself (a larger number
+ * beside another's text), and it is no worse off for its neighbours.
+ */
+async function growByFiles(
+  { conversion }: TableJob,
+  table: TableShape,
+  seen: readonly DraftField[],
+): Promise<SchemaEvolution> {
+  let grown = growTable(table, seen);
+  if (!grown.conflicts.some(({ path }) => mayGrow(findColumn(table.schema, path)?.field.type))) return grown;
+  for (const { fields } of await conversion.inspectEach(table.schema)) {
+    const { schema, lastColumnId, changed } = grown;
+    const next = growTable({ schema, lastColumnId, partitionNames: table.partitionNames }, fields);
+    grown = { ...next, changed: changed || next.changed };
+  }
+  return grown;
+}
+
+function mayGrow(type: Type | undefined): boolean {
+  return typeof type === "object" || type === "int" || type === "float" || type?.startsWith("decimal") === true;
 }
 
 function ownFields({ lineage, schema }: Ingestion, rescued: boolean): DraftField[] {

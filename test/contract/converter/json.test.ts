@@ -14,6 +14,17 @@ const lines = (...records: readonly unknown[]) => records.map((record) => `${JSO
 const typesOf = (fields: readonly DraftField[]) => Object.fromEntries(fields.map(({ name, type }) => [name, type]));
 
 describe("types of new columns", () => {
+  test("end where DuckDB takes too long to plan a statement: lists deeper than that are JSON text", async () => {
+    const nested = (depth: number) => `${"[".repeat(depth)}true${"]".repeat(depth)}`;
+    const text = `{"c":${nested(12)},"d":${nested(30)}}\n`;
+    const { inspection, rows, failures } = await convertAll(work, ndjson(), { "a.json": text });
+    expect(failures).toEqual([]);
+    const [c, d] = inspection.fields.map(({ type }) => JSON.stringify(type));
+    expect(c).toContain('"element":"boolean"');
+    expect(d).toContain('"element":"string"');
+    expect(rows).toEqual([{ c: JSON.parse(nested(12)), d: [[[[[[[[[[[[nested(18)]]]]]]]]]]]] }]);
+  });
+
   test("follow the rules, at every depth", async () => {
     const text =
       '{"i":1,"f":1.0,"mixed":1,"big":18446744073709551616,"huge":1e2,"b":true,"z":"2024-01-01T10:00:00+02:00","n":"2024-01-01T10:00:00","d":"2024-02-29","u":"123e4567-e89b-12d3-a456-426614174000","nul":null,"e":{},"el":[],"s":{"a":1,"t":"2024-01-01T00:00:00Z","x":null},"l":[1,2.5],"o":[{"k":1},{"k":2,"m":"2024-01-01T00:00:00Z"}],"conflict":{"a":1}}\n' +

@@ -290,7 +290,6 @@ describe("what DuckDB reads wrongly or not at all", () => {
         return Buffer.from(bytes.toString("latin1").replaceAll("aXb", "a\0b"), "latin1");
       },
     ],
-    ["a name of the loader's own", "INVALID_NAME", () => parquetOf("SELECT 'x' AS __Moraine_row")],
     [
       "lists in lists too deep to plan for",
       "NESTED_TOO_DEEPLY",

@@ -11,6 +11,7 @@ import type { BadRowPolicy, FixedColumn } from "../../../core/config.ts";
 import type { SourceFailure } from "../../../core/ports.ts";
 import { type BadRow, KeptRows, type Mended, quarantineRow, tooManyBadRows } from "../bad-rows.ts";
 import type { SpooledSource } from "../format.ts";
+import { ownName } from "../own-name.ts";
 import { readBroken } from "./broken.ts";
 import { doubleEscapes } from "./escapes.ts";
 import { divideLine, FIXED_MESSAGES } from "./fixed.ts";
@@ -36,7 +37,7 @@ export interface Note {
 }
 
 /** Before the number of a bad row in its additional field: no number of the file's own is taken for one, nor for a null. */
-export const NOTE_PREFIX = "__moraine_bad_";
+export const NOTE_PREFIX = ownName("bad");
 
 const MESSAGES = {
   ROW_TOO_SHORT: "a row has fewer fields than the header",

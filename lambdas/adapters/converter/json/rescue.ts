@@ -2,12 +2,13 @@
 // so that the ordinary read takes the record. Texts are moved as they stand: numbers keep their digits.
 
 import type { Treatment } from "../../../core/ports.ts";
+import { ownName } from "../own-name.ts";
 import type { Finding, Fit, Span } from "./fit.ts";
 
 /** Keys of ours in rewritten records. */
-export const RESCUED_KEY = "__moraine_rescued";
+export const RESCUED_KEY = ownName("rescued");
 export function routeKey(route: number): string {
-  return `__moraine_route_${route}`;
+  return ownName(`route_${route}`);
 }
 
 /** Where each finding of a record goes. */

@@ -4,13 +4,14 @@
 
 import { open, writeFile } from "node:fs/promises";
 import type { SpooledSource } from "../format.ts";
+import { ownName } from "../own-name.ts";
 import type { JsonFormat } from "./files.ts";
 
 /** Room for a seed before the records of a file, and the size from which on a file has it. */
 export const SEED_ROOM_BYTES = 64 * 1024;
 export const SEED_ROOM_MATTERS_BYTES = 8 * 1024 * 1024;
 /** Read as a column that only the seed has. */
-export const SEED_KEY = "__moraine_seed";
+export const SEED_KEY = ownName("seed");
 /** DuckDB looks at the seed and at nothing else, and takes no object for a map. */
 export const SEED_OPTIONS = { maximum_sample_files: "1", sample_size: "1", map_inference_threshold: "-1" };
 

@@ -67,6 +67,8 @@ export function emptyShape(): Shape {
 
 /** Below this depth nothing is told apart: such a value is JSON text. */
 const DEPTH_MAX = 32;
+/** Lists in one another: each further one more than doubles what DuckDB takes to plan a statement (1.5.5). */
+const LISTS_MAX = 12;
 const INT_MAX = 2_147_483_647;
 const FLOAT_MAX = 3.4028234663852886e38;
 const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -90,17 +92,17 @@ export class ShapeReader {
     this.#text = record;
     this.#at = 0;
     this.#duplicate = undefined;
-    this.#value(this.shape, 0);
+    this.#value(this.shape, 0, 0);
     return this.#duplicate;
   }
 
-  #value(shape: Shape, depth: number): void {
+  #value(shape: Shape, depth: number, lists: number): void {
     switch (this.#next()) {
       case 0x7b: // {
-        this.#object(shape, depth);
+        this.#object(shape, depth, lists);
         return;
       case 0x5b: // [
-        this.#list(shape, depth);
+        this.#list(shape, depth, lists);
         return;
       case 0x22: // "
         shape.strings = true;
@@ -129,7 +131,7 @@ export class ShapeReader {
     if ((bits & TEXT.number) !== 0) noteRange(shape, text);
   }
 
-  #object(shape: Shape, depth: number): void {
+  #object(shape: Shape, depth: number, lists: number): void {
     shape.objects++;
     const object = ++this.#objects;
     if (depth >= DEPTH_MAX) {
@@ -144,7 +146,7 @@ export class ShapeReader {
     }
     for (;;) {
       this.#next();
-      this.#value(this.#field(shape.fields, this.#string(), object), depth + 1);
+      this.#value(this.#field(shape.fields, this.#string(), object), depth + 1, lists);
       if (this.#next() === 0x7d) break;
       this.#at++;
     }
@@ -166,9 +168,9 @@ export class ShapeReader {
     return field.shape;
   }
 
-  #list(shape: Shape, depth: number): void {
+  #list(shape: Shape, depth: number, lists: number): void {
     shape.lists = true;
-    if (depth >= DEPTH_MAX) {
+    if (depth >= DEPTH_MAX || lists >= LISTS_MAX) {
       this.#skipDeep(shape);
       return;
     }
@@ -179,7 +181,7 @@ export class ShapeReader {
     }
     shape.element ??= emptyShape();
     for (;;) {
-      this.#value(shape.element, depth + 1);
+      this.#value(shape.element, depth + 1, lists + 1);
       if (this.#next() === 0x5d) break;
       this.#at++;
     }

@@ -45,8 +45,6 @@ interface ParquetGroup {
   readonly sources: SpooledSource[];
 }
 
-/** Statements name what they add to a file's columns so. */
-const RESERVED = "__moraine_";
 /** Each further one more than doubles what DuckDB takes to plan a statement: 16 take 0.1 s, 24 half a minute (1.5.5). */
 const LISTS_MAX = 12;
 
@@ -189,8 +187,6 @@ export class ParquetReader implements FormatReader {
 
 /** What the statements that read the columns could not take. */
 function problemOf(names: readonly string[], types: readonly DuckDBType[]): [string, string] | undefined {
-  const reserved = names.find((name) => name.toLowerCase().startsWith(RESERVED));
-  if (reserved !== undefined) return ["INVALID_NAME", `column ${reserved} has a name of the loader's own; rename it`];
   const unnamed = types.findIndex(hasUnnamed);
   if (unnamed >= 0) return ["INVALID_NAME", `column ${names[unnamed]} has a member without a name; give it one`];
   const deep = types.findIndex((type) => listsIn(type) > LISTS_MAX || levelsIn(type) > LEVELS_MAX);
