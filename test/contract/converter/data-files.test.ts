@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
-import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyTransform } from "../../../lambdas/core/iceberg/transforms.ts";
 import type { DraftField, PartitionSpec, Schema, Transform, Value } from "../../../lambdas/core/iceberg/types.ts";
 import { decodeValue } from "../../../lambdas/core/iceberg/values.ts";
 import type { ConvertedFile } from "../../../lambdas/core/ports.ts";
 import { bytesOf, convertAll, csv, jobOf, metadataOf, rowsOf, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { parquetOf } from "./parquet-files.ts";
 
 let work: Scratch;
 beforeAll(async () => {
@@ -292,12 +291,9 @@ describe("partitions", () => {
   });
 
   test("of a timestamp beyond counting (as in 9223372036854775807) are never those of null", async () => {
-    const connection = await (await DuckDBInstance.create(":memory:")).connect();
-    const path = `${work.directory}/infinite.parquet`;
     const values = "('infinity'), ('-infinity'), (NULL), ('2024-01-01')";
     const select = `SELECT c::TIMESTAMP AS ts, c::DATE AS day FROM (VALUES ${values}) AS v(c)`;
-    await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet)`);
-    const files = { a: readFileSync(path) };
+    const files = { a: await parquetOf(select) };
     for (const [column, transform] of [
       ["ts", "bucket[4]"],
       ["day", "bucket[4]"],

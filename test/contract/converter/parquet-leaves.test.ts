@@ -1,16 +1,11 @@
-// Nested Parquet files of any shapes, together and into any table: every value of them is in a column or in `_rescued_data` afterwards. Values
-// are numbered, so that none can stand for another.
-
-import { readFileSync } from "node:fs";
-import { DuckDBInstance } from "@duckdb/node-api";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftType } from "../../../lambdas/core/iceberg/types.ts";
 import { ADDS, convertAll, jobOf, RESCUE, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { parquetOf } from "./parquet-files.ts";
 
 let work: Scratch;
-let made = 0;
 beforeAll(async () => {
   work = await scratch();
 });
@@ -59,12 +54,9 @@ function literalOf(type: DraftType, next: () => number): string {
   return `{${type.fields.map((field) => `'${field.name}': ${literalOf(field.type, next)}`).join(", ")}}`;
 }
 
-async function parquetOf(type: DraftType, next: () => number): Promise<Buffer> {
-  const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const path = `${work.directory}/leaves-${++made}.parquet`;
+function nested(type: DraftType, next: () => number): Promise<Buffer> {
   const rows = [1, 2].map(() => `SELECT CAST(${literalOf(type, next)} AS ${duckOf(type)}) AS c`);
-  await connection.run(`COPY (${rows.join(" UNION ALL ")}) TO '${path}' (FORMAT parquet)`);
-  return readFileSync(path);
+  return parquetOf(rows.join(" UNION ALL "));
 }
 
 const textOf = (value: unknown) =>
@@ -80,7 +72,7 @@ test("no value of nested files is lost, whatever they and the table are", async 
       let number = 1_000_000;
       const next = () => ++number;
       const sources: Record<string, Buffer> = {};
-      for (const [i, type] of files.entries()) sources[`f${i}`] = await parquetOf(type, next);
+      for (const [i, type] of files.entries()) sources[`f${i}`] = await nested(type, next);
       const known = table === undefined ? {} : { known: schemaOf([{ name: "c", type: table }]) };
       const converted = await convertAll(work, jobOf({ type: "parquet" }), sources, {
         ...known,

@@ -1,25 +1,14 @@
-// Parquet files that do not agree: with each other, or with the table. What one of them holds is never lost for what another does.
-
-import { readFileSync } from "node:fs";
-import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftType } from "../../../lambdas/core/iceberg/types.ts";
 import { ADDS, type Converted, convertAll, jobOf, RESCUE, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { parquetOf } from "./parquet-files.ts";
 
 let work: Scratch;
-let made = 0;
 beforeAll(async () => {
   work = await scratch();
 });
 afterAll(() => work.remove());
-
-async function parquetOf(select: string): Promise<Buffer> {
-  const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const path = `${work.directory}/mixed-${++made}.parquet`;
-  await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet)`);
-  return readFileSync(path);
-}
 
 const job = jobOf({ type: "parquet" });
 const table = (type: DraftType) => schemaOf([{ name: "c", type }]);

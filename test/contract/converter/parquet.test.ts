@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Engine } from "../../../lambdas/adapters/converter/engine.ts";
 import type { DraftField, DraftType } from "../../../lambdas/core/iceberg/types.ts";
 import { addAll, convertAll, jobOf, type Scratch, schemaOf, scratch, UNPARTITIONED } from "./harness.ts";
+import { parquetOf } from "./parquet-files.ts";
 
 let work: Scratch;
 beforeAll(async () => {
@@ -15,19 +16,6 @@ const parquet = (changes: Parameters<typeof jobOf>[1] = {}) => jobOf({ type: "pa
 const typesOf = (fields: readonly DraftField[]) => Object.fromEntries(fields.map(({ name, type }) => [name, type]));
 
 /** Source files are made by a DuckDB of the test's own. */
-async function parquetOf(select: string): Promise<Buffer> {
-  const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const path = `${work.directory}/made-${Math.abs(hash(select))}.parquet`;
-  await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet)`);
-  return readFileSync(path);
-}
-
-function hash(text: string): number {
-  let value = 0;
-  for (const char of text) value = (Math.imul(value, 31) + (char.codePointAt(0) ?? 0)) | 0;
-  return value;
-}
-
 describe("parquet sources", () => {
   test("keep their types, and those Iceberg or Athena lack become the next that holds them", async () => {
     const select = `SELECT 1::TINYINT a, 2::USMALLINT b, 3::UINTEGER c, 18446744073709551615::UBIGINT d, 1.5::FLOAT f, 2.5::DOUBLE g,

@@ -1,25 +1,13 @@
-// Tables that others made may require members of structures, elements of lists and values of maps. A null there would be in no way refused by
-// whoever writes the data file, and break whoever reads it.
-
-import { readFileSync } from "node:fs";
-import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Schema, Type } from "../../../lambdas/core/iceberg/types.ts";
 import { ADDS, convertAll, jobOf, RESCUE, type Scratch, scratch } from "./harness.ts";
+import { parquetOf } from "./parquet-files.ts";
 
 let work: Scratch;
-let made = 0;
 beforeAll(async () => {
   work = await scratch();
 });
 afterAll(() => work.remove());
-
-async function parquetOf(select: string): Promise<Buffer> {
-  const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const path = `${work.directory}/required-${++made}.parquet`;
-  await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet)`);
-  return readFileSync(path);
-}
 
 const tableOf = (type: Type): Schema => ({
   type: "struct",

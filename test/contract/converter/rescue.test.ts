@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftField, PartitionSpec, Schema } from "../../../lambdas/core/iceberg/types.ts";
@@ -19,6 +17,7 @@ import {
   scratch,
   UNPARTITIONED,
 } from "./harness.ts";
+import { parquetOf } from "./parquet-files.ts";
 
 let work: Scratch;
 beforeAll(async () => {
@@ -46,13 +45,6 @@ const nulled = (row: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(row).map(([k, v]) => [k, v ?? null]));
 const byId = (rows: Record<string, unknown>[]) =>
   rows.map(nulled).sort((a, b) => Number(a["id"] ?? 1e9) - Number(b["id"] ?? 1e9));
-
-async function parquetOf(query: string): Promise<Buffer> {
-  const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const path = `${work.directory}/made.parquet`;
-  await connection.run(`COPY (${query}) TO '${path}' (FORMAT parquet)`);
-  return readFile(path);
-}
 
 const FORMATS = {
   csv: [

@@ -1,0 +1,20 @@
+// Parquet files for the tests, as DuckDB writes them.
+
+import { randomUUID } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+
+let shared: Promise<DuckDBConnection> | undefined;
+
+/** The rows of a query. `options`: of COPY, such as `COMPRESSION snappy`. */
+export async function parquetOf(select: string, ...options: readonly string[]): Promise<Buffer> {
+  shared ??= DuckDBInstance.create(":memory:").then((instance) => instance.connect());
+  const path = `${tmpdir()}/moraine-${randomUUID()}.parquet`;
+  await (await shared).run(`COPY (${select}) TO '${path}' (${["FORMAT parquet", ...options].join(", ")})`);
+  try {
+    return await readFile(path);
+  } finally {
+    await rm(path, { force: true });
+  }
+}
