@@ -2,9 +2,9 @@
 // converter beside a good one, into a new table and into one that is there: they take different paths through DuckDB.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../lambdas/core/iceberg/schema.ts";
-import { type Converted, convertAll, jobOf, type Scratch, schemaOf, scratch } from "../contract/converter/harness.ts";
+import { type Converted, convertAll, jobOf, schemaOf, useScratch } from "../contract/converter/harness.ts";
 
 const folder = new URL("../../../shared/data/json-test-suite/", import.meta.url).pathname;
 
@@ -18,11 +18,7 @@ const known = schemaOf([
   { name: "good", type: "long" },
 ]);
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 if (!existsSync(folder)) {
   test("NOT RUN: ../shared/data/json-test-suite is not there", () => expect(existsSync(folder)).toBe(false));

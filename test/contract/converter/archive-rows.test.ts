@@ -1,31 +1,16 @@
 // What concerns a row of one file in an archive concerns the archive: its counts are those of all files together, and a treatment reaches
 // each of them.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { ConversionJob } from "../../../lambdas/core/ports.ts";
 import type { QuarantineRow } from "../../../lambdas/core/schema/quarantine.ts";
 import { zip } from "../../../lib/zip.ts";
 import { avroOf } from "./avro-files.ts";
-import {
-  addAll,
-  type Bytes,
-  convertAll,
-  csv,
-  jobOf,
-  rowsOf,
-  type Scratch,
-  schemaOf,
-  scratch,
-  UNPARTITIONED,
-} from "./harness.ts";
+import { addAll, type Bytes, convertAll, csv, jobOf, rowsOf, schemaOf, UNPARTITIONED, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 type Files = Readonly<Record<string, Bytes>>;
 

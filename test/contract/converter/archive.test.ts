@@ -1,14 +1,10 @@
 import { deflateRawSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type ZipEntry, zip } from "../../../lib/zip.ts";
-import { addAll, type Bytes, type Converted, convertAll, csv, jobOf, type Scratch, scratch } from "./harness.ts";
+import { addAll, type Bytes, type Converted, convertAll, csv, jobOf, scratch, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 type Files = Readonly<Record<string, Bytes>>;
 const job = jobOf(csv);

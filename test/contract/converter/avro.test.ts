@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import { avroOf, blockOf, headerOf } from "./avro-files.ts";
-import { convertAll, jobOf, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { convertAll, jobOf, schemaOf, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const job = jobOf({ type: "avro" });
 const recordOf = (fields: Readonly<Record<string, unknown>>) => ({

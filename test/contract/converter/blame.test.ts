@@ -1,12 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { PrimitiveType, Schema } from "../../../lambdas/core/iceberg/types.ts";
-import { convertAll, csv, jobOf, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { convertAll, csv, jobOf, schemaOf, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const ndjson = jobOf({ type: "ndjson" });
 

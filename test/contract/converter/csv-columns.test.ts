@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { DIALECT_PARTS } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
-import { ADDS, convertAll, csv, jobOf, RESCUE, type Scratch, scratch } from "./harness.ts";
+import { ADDS, convertAll, csv, jobOf, RESCUE, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const columns = ["id", "note"];
 const load = async (changes: Partial<typeof csv>, file: string, onBadRow: "rescue" | "reject_file" = "reject_file") => {

@@ -1,14 +1,10 @@
 // What delimited text may look like, given by the format's options or recognised of each file.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { DIALECT_PARTS } from "../../../lambdas/core/config.ts";
-import { convertAll, csv, jobOf, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { convertAll, csv, jobOf, schemaOf, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const csvJob = (changes: Partial<typeof csv> = {}) => jobOf({ ...csv, ...changes });
 const auto = csvJob({ recognise: DIALECT_PARTS });

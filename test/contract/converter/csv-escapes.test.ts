@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { BadRowPolicy } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import {
@@ -10,17 +10,12 @@ import {
   jobOf,
   quarantined,
   RESCUE,
-  type Scratch,
   schemaOf,
-  scratch,
   UNPARTITIONED,
+  useScratch,
 } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const known = schemaOf([
   { name: "id", type: "long" },

@@ -1,6 +1,6 @@
 import { DuckDBConnection } from "@duckdb/node-api";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { csvOptionsOf, divideLine } from "../../../lambdas/adapters/converter/csv/fixed.ts";
 import { badLine } from "../../../lambdas/adapters/converter/csv/group.ts";
 import type { BadRowPolicy, FixedColumn, FixedOptions } from "../../../lambdas/core/config.ts";
@@ -14,17 +14,12 @@ import {
   quarantined,
   RESCUE,
   rowsOf,
-  type Scratch,
   schemaOf,
-  scratch,
   UNPARTITIONED,
+  useScratch,
 } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const COLUMNS: readonly FixedColumn[] = [
   { name: "id", start: 1, width: 4 },

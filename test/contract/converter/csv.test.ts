@@ -1,11 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { convertAll, csv, jobOf, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { describe, expect, test } from "vitest";
+import { convertAll, csv, jobOf, schemaOf, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const csvJob = (changes: Partial<typeof csv> = {}, job: Parameters<typeof jobOf>[1] = {}) =>
   jobOf({ ...csv, ...changes }, job);

@@ -1,16 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { applyTransform } from "../../../lambdas/core/iceberg/transforms.ts";
 import type { DraftField, PartitionSpec, Schema, Transform, Value } from "../../../lambdas/core/iceberg/types.ts";
 import { decodeValue } from "../../../lambdas/core/iceberg/values.ts";
 import type { ConvertedFile } from "../../../lambdas/core/ports.ts";
-import { bytesOf, convertAll, csv, jobOf, metadataOf, rowsOf, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { bytesOf, convertAll, csv, jobOf, metadataOf, rowsOf, schemaOf, useScratch } from "./harness.ts";
 import { parquetOf } from "./parquet-files.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const specOf =
   (...fields: (readonly [column: string, transform: Transform])[]) =>

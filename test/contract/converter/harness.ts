@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
-import { expect } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { DuckDbConverter } from "../../../lambdas/adapters/converter/duckdb-converter.ts";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
 import { assignFieldIds, evolveSchema, lineageFields, rescuedField } from "../../../lambdas/core/iceberg/schema.ts";
@@ -57,6 +57,16 @@ export async function scratch(
     diskBytesMax: options.diskBytesMax ?? 8 * 1024 ** 3,
   });
   return { directory, converter, remove: () => rm(directory, { recursive: true, force: true }) };
+}
+
+/** A work directory and a converter for all tests of a file. */
+export function useScratch(): Scratch {
+  let made: Scratch | undefined;
+  beforeAll(async () => {
+    made = await scratch();
+  });
+  afterAll(() => made?.remove());
+  return new Proxy({} as Scratch, { get: (_, name) => Reflect.get(made as Scratch, name) });
 }
 
 export function jobOf(format: FormatOptions, changes: Partial<ConversionJob> = {}): ConversionJob {

@@ -1,15 +1,11 @@
 // Looking at sources one by one: what each of them holds, and how much of it.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
 import { assignFieldIds } from "../../../lambdas/core/iceberg/schema.ts";
-import { addAll, csv, jobOf, type Scratch, scratch, UNPARTITIONED } from "./harness.ts";
+import { addAll, csv, jobOf, UNPARTITIONED, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const KNOWN = {
   type: "struct",

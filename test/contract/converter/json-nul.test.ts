@@ -1,15 +1,11 @@
 // Keys that hold NUL: no column can have such a name, and DuckDB takes one for the part of it before the NUL.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { Schema } from "../../../lambdas/core/iceberg/types.ts";
-import { ADDS, convertAll, jobOf, RESCUE, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { ADDS, convertAll, jobOf, RESCUE, schemaOf, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const LINES = [
   '{"id":1,"a":"x"}',

@@ -3,26 +3,12 @@
 import { writeFile } from "node:fs/promises";
 import { DuckDBInstance } from "@duckdb/node-api";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { JsonOptions } from "../../../lambdas/core/config.ts";
 import type { ConversionJob } from "../../../lambdas/core/ports.ts";
-import {
-  ADDS,
-  bytesOf,
-  type Converted,
-  convertAll,
-  jobOf,
-  RESCUE,
-  type Scratch,
-  schemaOf,
-  scratch,
-} from "./harness.ts";
+import { ADDS, bytesOf, type Converted, convertAll, jobOf, RESCUE, schemaOf, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const jobFor = (numbers: JsonOptions["numbers"], changes: Partial<ConversionJob> = {}): ConversionJob =>
   jobOf({ type: "ndjson", ...(numbers && { numbers }) }, changes);

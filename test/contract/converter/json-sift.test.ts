@@ -1,7 +1,7 @@
 // Large NDJSON files are sifted: only records that may not fit are looked at. What comes of it must be what comes of the same records in a
 // file that cannot be sifted (a space after every opening brace).
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { SIFT_BYTES_MIN } from "../../../lambdas/adapters/converter/json/sift.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftField, Schema } from "../../../lambdas/core/iceberg/types.ts";
@@ -14,17 +14,12 @@ import {
   jobOf,
   RESCUE,
   rowsOf,
-  type Scratch,
   schemaOf,
-  scratch,
   UNPARTITIONED,
+  useScratch,
 } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const ndjson = jobOf({ type: "ndjson" });
 const FIELDS: readonly DraftField[] = [

@@ -1,15 +1,11 @@
 // DuckDB says nothing of unknown keys in a read of which a column is not asked for: every column of the seed has to be.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
-import { ADDS, convertAll, jobOf, RESCUE, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { ADDS, convertAll, jobOf, RESCUE, schemaOf, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const known = schemaOf([{ name: "id", type: "long" }]);
 

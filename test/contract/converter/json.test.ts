@@ -1,12 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { DraftField } from "../../../lambdas/core/iceberg/types.ts";
-import { convertAll, jobOf, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { convertAll, jobOf, schemaOf, scratch, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const ndjson = (job: Parameters<typeof jobOf>[1] = {}) => jobOf({ type: "ndjson" }, job);
 const json = (recordsPath?: string) => jobOf({ type: "json", ...(recordsPath === undefined ? {} : { recordsPath }) });

@@ -1,15 +1,11 @@
 // A batch of hundreds of files none of which is like another: statements are cut up, and no row is missed at the seams.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
-import { convertAll, csv, jobOf, type Scratch, scratch } from "./harness.ts";
+import { convertAll, csv, jobOf, useScratch } from "./harness.ts";
 import { parquetOf } from "./parquet-files.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const FILES = 150;
 

@@ -2,19 +2,15 @@
 
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
 import type { DraftField, PartitionSpec, Schema, Transform } from "../../../lambdas/core/iceberg/types.ts";
 import { objectUri } from "../../../lambdas/core/ids.ts";
 import { needsBody } from "../../../lambdas/core/object-rows.ts";
 import type { ConversionJob, Source, SourceFailure } from "../../../lambdas/core/ports.ts";
-import { jobOf, rowsOf, type Scratch, schemaOf, scratch, streamOf, UNPARTITIONED } from "./harness.ts";
+import { jobOf, rowsOf, type Scratch, schemaOf, scratch, streamOf, UNPARTITIONED, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const MIB = 1024 * 1024;
 const METADATA: FormatOptions = { type: "metadata" };

@@ -1,17 +1,13 @@
 // The real core with the real converter: what a file of a batch holds costs its neighbours nothing, whichever comes first.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { currentSchema } from "../../../lambdas/core/iceberg/metadata.ts";
 import { typeText } from "../../../lambdas/core/iceberg/schema.ts";
 import { SCHEMA_DEFAULTS } from "../../../lambdas/core/schema/defaults.ts";
 import { Harness, ingestionOf } from "../../unit/core/harness.ts";
-import { csv, type Scratch, scratch } from "./harness.ts";
+import { csv, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const many = (line: string) => Array.from({ length: 10 }, () => line);
 

@@ -1,6 +1,6 @@
 // Statements add columns and keys of their own to those of a file: a file that has such names is a file like any other.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { FormatOptions } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import {
@@ -12,17 +12,12 @@ import {
   jobOf,
   RESCUE,
   rowsOf,
-  type Scratch,
   schemaOf,
-  scratch,
   UNPARTITIONED,
+  useScratch,
 } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const NAMES = ["seed", "rescued", "route_0", "file", "bad", "row", "unfit_0", "p0", "path"].map(
   (name) => `__moraine_${name}`,

@@ -1,15 +1,11 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftType } from "../../../lambdas/core/iceberg/types.ts";
-import { ADDS, convertAll, jobOf, RESCUE, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { ADDS, convertAll, jobOf, RESCUE, schemaOf, useScratch } from "./harness.ts";
 import { parquetOf } from "./parquet-files.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const SCALARS = {
   string: "VARCHAR",

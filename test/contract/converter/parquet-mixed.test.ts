@@ -1,14 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftType } from "../../../lambdas/core/iceberg/types.ts";
-import { ADDS, type Converted, convertAll, jobOf, RESCUE, type Scratch, schemaOf, scratch } from "./harness.ts";
+import { ADDS, type Converted, convertAll, jobOf, RESCUE, schemaOf, useScratch } from "./harness.ts";
 import { parquetOf } from "./parquet-files.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const job = jobOf({ type: "parquet" });
 const table = (type: DraftType) => schemaOf([{ name: "c", type }]);

@@ -1,16 +1,12 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Engine } from "../../../lambdas/adapters/converter/engine.ts";
 import type { DraftField, DraftType } from "../../../lambdas/core/iceberg/types.ts";
-import { addAll, convertAll, jobOf, type Scratch, schemaOf, scratch, UNPARTITIONED } from "./harness.ts";
+import { addAll, convertAll, jobOf, schemaOf, UNPARTITIONED, useScratch } from "./harness.ts";
 import { parquetOf } from "./parquet-files.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const parquet = (changes: Parameters<typeof jobOf>[1] = {}) => jobOf({ type: "parquet" }, changes);
 const typesOf = (fields: readonly DraftField[]) => Object.fromEntries(fields.map(({ name, type }) => [name, type]));

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { BadRowPolicy } from "../../../lambdas/core/config.ts";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { ConversionJob } from "../../../lambdas/core/ports.ts";
@@ -14,17 +14,12 @@ import {
   quarantined,
   RESCUE,
   rowsOf,
-  type Scratch,
   schemaOf,
-  scratch,
   UNPARTITIONED,
+  useScratch,
 } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const known = () =>
   schemaOf([

@@ -1,25 +1,11 @@
 // Files other people made: real logs, and collections of everything that can be wrong with a format.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
-import {
-  addAll,
-  type Converted,
-  convertAll,
-  csv,
-  jobOf,
-  type Scratch,
-  schemaOf,
-  scratch,
-  UNPARTITIONED,
-} from "./harness.ts";
+import { addAll, type Converted, convertAll, csv, jobOf, schemaOf, UNPARTITIONED, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const shared = new URL("../../../../shared/data/", import.meta.url).pathname;
 const read = (folder: string, ending: string): Record<string, Buffer> =>

@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Schema, Type } from "../../../lambdas/core/iceberg/types.ts";
-import { ADDS, convertAll, jobOf, RESCUE, type Scratch, scratch } from "./harness.ts";
+import { ADDS, convertAll, jobOf, RESCUE, useScratch } from "./harness.ts";
 import { parquetOf } from "./parquet-files.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const tableOf = (type: Type): Schema => ({
   type: "struct",

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { RESCUED_DATA } from "../../../lambdas/core/iceberg/schema.ts";
 import type { DraftField, PartitionSpec, Schema } from "../../../lambdas/core/iceberg/types.ts";
 import type { ConversionJob, Treatment } from "../../../lambdas/core/ports.ts";
@@ -12,18 +12,13 @@ import {
   jobOf,
   RESCUE,
   rowsOf,
-  type Scratch,
   schemaOf,
-  scratch,
   UNPARTITIONED,
+  useScratch,
 } from "./harness.ts";
 import { parquetOf } from "./parquet-files.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const known = (...more: readonly DraftField[]): Schema =>
   schemaOf([{ name: "id", type: "long" }, { name: "note", type: "string" }, ...more]);

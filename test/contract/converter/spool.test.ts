@@ -4,17 +4,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { DuckDbConverter } from "../../../lambdas/adapters/converter/duckdb-converter.ts";
 import { MoraineError } from "../../../lambdas/core/errors.ts";
 import { objectUri } from "../../../lambdas/core/ids.ts";
-import { addAll, convertAll, csv, jobOf, type Scratch, scratch, streamOf } from "./harness.ts";
+import { addAll, convertAll, csv, jobOf, scratch, streamOf, useScratch } from "./harness.ts";
 
-let work: Scratch;
-beforeAll(async () => {
-  work = await scratch();
-});
-afterAll(() => work.remove());
+const work = useScratch();
 
 const rowsOfCsv = (n: number) => `a,b\n${Array.from({ length: n }, (_, i) => `${i},text ${i}`).join("\n")}\n`;
 /** Metadata that a decompressor must step over (RFC 8878, 3.1.2). */
