@@ -15,11 +15,23 @@ const parquet = (changes: Parameters<typeof jobOf>[1] = {}) => jobOf({ type: "pa
 const typesOf = (fields: readonly DraftField[]) => Object.fromEntries(fields.map(({ name, type }) => [name, type]));
 
 /** Source files are made by a DuckDB of the test's own. */
-async function parquetOf(select: string): Promise<Buffer> {
+async function parquetOf(select: string, options = ""): Promise<Buffer> {
   const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const path = `${work.directory}/made-${Math.abs(hash(select))}.parquet`;
-  await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet)`);
+  await connection.run("SET force_mbedtls_unsafe = 'true'; PRAGMA add_parquet_key('key', '0123456789abcdef')");
+  const path = `${work.directory}/made-${Math.abs(hash(select + options))}.parquet`;
+  await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet${options})`);
   return readFileSync(path);
+}
+
+/** A file of one column, of which the footer then says that it is encrypted with the footer's key; the footer itself can be read. */
+async function withEncryptedColumn(): Promise<Buffer> {
+  const bytes = await parquetOf("SELECT 1 AS c");
+  // Behind the column's description ends the column, and its row group goes on with field 2.
+  const at = bytes.lastIndexOf(Buffer.from("000016", "hex")) + 1;
+  const crypto = Buffer.from("5c1c0000", "hex");
+  const made = Buffer.concat([bytes.subarray(0, at), crypto, bytes.subarray(at)]);
+  made.writeUInt32LE(made.readUInt32LE(made.length - 8) + crypto.length, made.length - 8);
+  return made;
 }
 
 function hash(text: string): number {
@@ -291,6 +303,12 @@ describe("what DuckDB reads wrongly or not at all", () => {
       },
     ],
     [
+      "a file encrypted as a whole",
+      "ENCRYPTED_PARQUET",
+      () => parquetOf("SELECT 1 AS c", ", ENCRYPTION_CONFIG {footer_key: 'key'}"),
+    ],
+    ["an encrypted column", "ENCRYPTED_PARQUET", withEncryptedColumn],
+    [
       "lists in lists too deep to plan for",
       "NESTED_TOO_DEEPLY",
       () => parquetOf(`SELECT ${"[".repeat(40)}1${"]".repeat(40)} AS c`),
@@ -304,7 +322,7 @@ describe("what DuckDB reads wrongly or not at all", () => {
     const files = { bad: await made(), good: await parquetOf("SELECT 7 AS k") };
     const { failures, rows } = await convertAll(work, parquet(), files);
     expect(failures).toMatchObject([{ index: 0, reason }]);
-    expect(failures[0]?.message).toMatch(/; (write it|rename it|give it)/);
+    expect(failures[0]?.message).toMatch(/; (write it|rename it|give it|upload it without)/);
     expect(rows).toEqual([{ k: 7 }]);
   });
 
