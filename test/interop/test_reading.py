@@ -4,7 +4,7 @@ import pytest
 from expected import differ, same_rows
 
 PARTITIONED = ["by_day", "by_hour", "by_bucket", "by_truncate", "by_region", "by_month", "by_many", "objects_metadata", "objects_binary"]
-PLAIN = ["flat_json", "flat_csv", "nested", "evolving", "many_commits", "cloudtrail"]
+PLAIN = ["flat_json", "flat_csv", "nested", "evolving", "decided", "many_commits", "cloudtrail"]
 REPLACED = ["replaced", "replaced_flat"]
 
 # Files an engine read for a predicate on a partitioned table: the next engine must need the very same number.
@@ -28,7 +28,7 @@ def test_every_row_is_there_and_equal(world, engine, limit, table):
         limit(engine, blur)
 
 
-@pytest.mark.parametrize("table", ["evolving", "many_commits", "by_day"])
+@pytest.mark.parametrize("table", ["evolving", "decided", "many_commits", "by_day"])
 def test_a_snapshot_shows_the_rows_and_columns_of_its_time(world, engine, table):
     snapshots = world.expect(table)["snapshots"]
     assert len(snapshots) >= 3

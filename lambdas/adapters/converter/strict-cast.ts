@@ -100,7 +100,9 @@ function exactly(text: string, plain: Pick<Cast, "value" | "tried">, scale: numb
   const written = `CAST(${plain.value} AS VARCHAR)`;
   const digits = literal(`\\s*[+-]?[0-9]*(\\.[0-9]{0,${scale}}0*)?\\s*`);
   const exponent = literal("\\s*[+-]?([0-9]\\.?|\\.[0-9]){1,15}[eE][+-]?[0-9]+\\s*");
-  const scientific = `regexp_full_match(${text}, ${exponent}) AND TRY_CAST(${text} AS DOUBLE) = CAST(${written} AS DOUBLE)`;
+  // A double takes 1e-400 for 0.
+  const small = `CAST(${written} AS DOUBLE) = 0 AND regexp_matches(${text}, '^[^eE]*[1-9]')`;
+  const scientific = `regexp_full_match(${text}, ${exponent}) AND TRY_CAST(${text} AS DOUBLE) = CAST(${written} AS DOUBLE) AND NOT (${small})`;
   return {
     ...plain,
     suspicious: `${written} <> ${text}`,

@@ -363,6 +363,8 @@ describe("records under a path, when a file is alone in its batch", () => {
     ["not UTF-8", Buffer.from('{"Records":[{"t":"\xff"}]}', "latin1"), "MALFORMED_JSON"],
     ["with half a character", '{"Records":[{"t":"\\ud800"}]}', "MALFORMED_JSON"],
     ["with a key twice", '{"Records":[{"id":1,"id":2}]}', "DUPLICATE_KEY"],
+    ["with the path twice", '{"Records":[{"id":1}],"Records":[{"id":2}]}', "DUPLICATE_KEY"],
+    ["with a key beside them twice", '{"x":1,"x":2,"Records":[{"id":1}]}', "DUPLICATE_KEY"],
   ] as const;
   test.each(broken)("%s: it fails with its own reason, in a new table or an old", async (_, bytes, reason) => {
     for (const table of [{}, { known }]) {

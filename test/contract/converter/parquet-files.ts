@@ -9,7 +9,7 @@ let shared: Promise<DuckDBConnection> | undefined;
 
 /** The rows of a query. `options`: of COPY, such as `COMPRESSION snappy`. */
 export async function parquetOf(select: string, ...options: readonly string[]): Promise<Buffer> {
-  shared ??= DuckDBInstance.create(":memory:").then((instance) => instance.connect());
+  shared ??= connect();
   const path = `${tmpdir()}/moraine-${randomUUID()}.parquet`;
   await (await shared).run(`COPY (${select}) TO '${path}' (${["FORMAT parquet", ...options].join(", ")})`);
   try {
@@ -17,4 +17,11 @@ export async function parquetOf(select: string, ...options: readonly string[]): 
   } finally {
     await rm(path, { force: true });
   }
+}
+
+/** Knows a key called `key`, for files that are encrypted. */
+async function connect(): Promise<DuckDBConnection> {
+  const connection = await (await DuckDBInstance.create(":memory:")).connect();
+  await connection.run("SET force_mbedtls_unsafe = 'true'; PRAGMA add_parquet_key('key', '0123456789abcdef')");
+  return connection;
 }

@@ -11,7 +11,17 @@ const work = useScratch();
 const parquet = (changes: Parameters<typeof jobOf>[1] = {}) => jobOf({ type: "parquet" }, changes);
 const typesOf = (fields: readonly DraftField[]) => Object.fromEntries(fields.map(({ name, type }) => [name, type]));
 
-/** Source files are made by a DuckDB of the test's own. */
+/** A file of one column, of which the footer then says that it is encrypted with the footer's key; the footer itself can be read. */
+async function withEncryptedColumn(): Promise<Buffer> {
+  const bytes = await parquetOf("SELECT 1 AS c");
+  // Behind the column's description ends the column, and its row group goes on with field 2.
+  const at = bytes.lastIndexOf(Buffer.from("000016", "hex")) + 1;
+  const crypto = Buffer.from("5c1c0000", "hex");
+  const made = Buffer.concat([bytes.subarray(0, at), crypto, bytes.subarray(at)]);
+  made.writeUInt32LE(made.readUInt32LE(made.length - 8) + crypto.length, made.length - 8);
+  return made;
+}
+
 describe("parquet sources", () => {
   test("keep their types, and those Iceberg or Athena lack become the next that holds them", async () => {
     const select = `SELECT 1::TINYINT a, 2::USMALLINT b, 3::UINTEGER c, 18446744073709551615::UBIGINT d, 1.5::FLOAT f, 2.5::DOUBLE g,
@@ -275,6 +285,12 @@ describe("what DuckDB reads wrongly or not at all", () => {
       },
     ],
     [
+      "a file encrypted as a whole",
+      "ENCRYPTED_PARQUET",
+      () => parquetOf("SELECT 1 AS c", "ENCRYPTION_CONFIG {footer_key: 'key'}"),
+    ],
+    ["an encrypted column", "ENCRYPTED_PARQUET", withEncryptedColumn],
+    [
       "lists in lists too deep to plan for",
       "NESTED_TOO_DEEPLY",
       () => parquetOf(`SELECT ${"[".repeat(40)}1${"]".repeat(40)} AS c`),
@@ -288,7 +304,7 @@ describe("what DuckDB reads wrongly or not at all", () => {
     const files = { bad: await made(), good: await parquetOf("SELECT 7 AS k") };
     const { failures, rows } = await convertAll(work, parquet(), files);
     expect(failures).toMatchObject([{ index: 0, reason }]);
-    expect(failures[0]?.message).toMatch(/; (write it|rename it|give it)/);
+    expect(failures[0]?.message).toMatch(/; (write it|rename it|give it|upload it without)/);
     expect(rows).toEqual([{ k: 7 }]);
   });
 

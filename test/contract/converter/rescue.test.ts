@@ -320,6 +320,31 @@ describe("every refusal is explained by values", () => {
     expect(Object.keys(treated.loaded)).toHaveLength(values.length);
   });
 
+  test("a number too small for a double is no 0 in a column that holds digits", async () => {
+    const table = schemaOf([
+      { name: "n", type: "long" },
+      { name: "price", type: "decimal(9, 2)" },
+    ]);
+    const { rows } = await rescued(jobOf(csv), { a: "n,price\n1e-400,0.001e-400\n0e-400,0.0e5\n" }, table);
+    expect(rows).toMatchObject([
+      { n: null, price: null, [RESCUED_DATA]: expect.stringContaining('{"n":"1e-400","price":"0.001e-400"}') },
+      { n: 0n, price: 0, [RESCUED_DATA]: null },
+    ]);
+  });
+
+  test("a text that is true or false is so beside a value that does not fit, too", async () => {
+    const table = schemaOf([
+      { name: "flag", type: "boolean" },
+      { name: "day", type: "date" },
+    ]);
+    const lines = ["t", "F", "y", "n", "yes", "No", "TRUE", "0"].map((flag) => `{"flag":"${flag}"}\n`).join("");
+    const flags = [true, false, true, false, true, false, true, false];
+    for (const text of [lines, `${lines}{"day":"none"}\n`]) {
+      const { rows } = await rescued(jobOf({ type: "ndjson" }), { a: text }, table);
+      expect(rows.slice(0, flags.length).map(({ flag }) => flag)).toEqual(flags);
+    }
+  });
+
   const columns = [
     "true",
     "1::TINYINT",

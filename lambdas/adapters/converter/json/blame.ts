@@ -43,7 +43,11 @@ export async function blamePath(files: JsonFiles, sources: readonly SpooledSourc
   const nulKeyed = (await files.nulKeyed(sources)).map((source) => {
     return failure(source, "KEY_COLLISION", `a key beside the records at ${path} holds NUL; rename it`);
   });
-  return [...nulKeyed, ...pathless];
+  const doubleKeyed = (await files.doubleKeyed(sources)).map((source) => {
+    const message = `an object around the records at ${path} has the same key twice; set duplicateKeys: last to take the last`;
+    return failure(source, "DUPLICATE_KEY", message);
+  });
+  return [...nulKeyed, ...doubleKeyed, ...pathless];
 }
 
 /** DuckDB's message holds the record itself, and a place only within it: the file is scanned for it. */

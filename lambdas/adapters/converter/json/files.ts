@@ -108,6 +108,20 @@ export class JsonFiles {
     return sources.filter(({ path }) => paths.has(path));
   }
 
+  /** Sources with a key twice in an object around their records, which DuckDB reads as one or the other, or not at all. */
+  async doubleKeyed(sources: readonly SpooledSource[]): Promise<SpooledSource[]> {
+    const rows = await this.#union(
+      [...this.path.keys()].flatMap((depth) => {
+        const keys = `json_keys(json, ${literal(jsonPath(this.path.slice(0, depth)))})`;
+        return this.#each(sources, "read_json_objects", {}).map(
+          (from) => `SELECT ${FILE_COLUMN} AS path FROM ${from} WHERE len(${keys}) > len(list_distinct(${keys}))`,
+        );
+      }),
+    );
+    const paths = new Set(rows.map((row) => String(row["path"])));
+    return sources.filter(({ path }) => paths.has(path));
+  }
+
   /** Keys beside the records, level by level: they are no columns, and must not be taken for unknown ones. */
   async outerKeys(sources: readonly SpooledSource[]): Promise<string[][]> {
     const levels: string[][] = [];

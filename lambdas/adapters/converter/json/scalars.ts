@@ -9,7 +9,7 @@ import { TEXT, textBits } from "./shape.ts";
 /** `text`: a number, `true` or `false` as written, or the content of a string. */
 export type Holds = (text: string, quoted: boolean) => boolean;
 
-const BOOLEAN = /^(?:true|false|yes|no|1|0)$/i;
+const BOOLEAN = /^(?:true|false|t|f|yes|no|y|n|1|0)$/i;
 const WHOLE = /^\s*[+-]?\d+(?:\.0*)?\s*$/;
 const SPECIAL = /^[+-]?(?:inf(?:inity)?|nan)$/i;
 const NUMBER = /^\s*[+-]?(?:\d+\.?|\d*\.\d+)(?:[eE][+-]?\d+)?\s*$/;

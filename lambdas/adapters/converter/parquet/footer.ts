@@ -91,8 +91,9 @@ function problemOf(metadata: FileMetaData, sizeBytes: number): Problem | undefin
   let rows = 0n;
   for (const group of metadata.row_groups) {
     rows += BigInt(group.num_rows);
-    for (const { meta_data } of group.columns) {
-      const problem = meta_data === undefined ? HIDDEN : columnProblem(meta_data, sizeBytes);
+    for (const { meta_data, crypto_metadata } of group.columns) {
+      const isHidden = meta_data === undefined || crypto_metadata !== undefined;
+      const problem = isHidden ? HIDDEN : columnProblem(meta_data, sizeBytes);
       if (problem !== undefined) return problem;
     }
   }
@@ -106,10 +107,7 @@ function digitsOf({ converted_type, logical_type, precision = 0 }: FileMetaData[
   return converted_type === "DECIMAL" ? precision : 0;
 }
 
-const HIDDEN: Problem = [
-  "ENCRYPTED_PARQUET",
-  "has columns without a description, as encrypted ones are; upload it without encryption",
-];
+const HIDDEN: Problem = ["ENCRYPTED_PARQUET", "has encrypted columns; upload it without encryption"];
 
 function columnProblem(column: Column, sizeBytes: number): Problem | undefined {
   const name = column.path_in_schema.join(".");
