@@ -100,7 +100,11 @@ function exactly(text: string, plain: Pick<Cast, "value" | "tried">, scale: numb
   const written = `CAST(${plain.value} AS VARCHAR)`;
   const digits = literal(`\\s*[+-]?[0-9]*(\\.[0-9]{0,${scale}}0*)?\\s*`);
   const exponent = literal("\\s*[+-]?([0-9]\\.?|\\.[0-9]){1,15}[eE][+-]?[0-9]+\\s*");
-  const scientific = `regexp_full_match(${text}, ${exponent}) AND TRY_CAST(${text} AS DOUBLE) = CAST(${written} AS DOUBLE)`;
+  // What is too small for a double is none of zero.
+  const zero = literal("[^1-9]*([eE].*)?");
+  const double = `TRY_CAST(${text} AS DOUBLE)`;
+  const same = `${double} = CAST(${written} AS DOUBLE) AND (${double} <> 0 OR regexp_full_match(${text}, ${zero}))`;
+  const scientific = `regexp_full_match(${text}, ${exponent}) AND ${same}`;
   return {
     ...plain,
     suspicious: `${written} <> ${text}`,
