@@ -115,7 +115,8 @@ function exactly(text: string, plain: Pick<Cast, "value" | "tried">, scale: numb
 /** A whole number that is written out is kept or refused; with a fraction or an exponent, the nearest double is meant. */
 function roundsWhole(text: string, value: string): string {
   const whole = `regexp_full_match(${text}, '\\s*[+-]?[0-9_]+\\s*')`;
-  const differs = `TRY_CAST(${text} AS DECIMAL(38, 0)) IS DISTINCT FROM TRY_CAST(${value} AS DECIMAL(38, 0))`;
+  // More than 38 digits cannot be compared, and few doubles have them.
+  const differs = `(TRY_CAST(${text} AS DECIMAL(38, 0)) = TRY_CAST(${value} AS DECIMAL(38, 0))) IS NOT TRUE`;
   return `CASE WHEN isinf(${value}) THEN NOT contains(lower(${text}), 'inf') ELSE ${whole} AND ${differs} END`;
 }
 

@@ -86,6 +86,7 @@ test.each([
   ["id", "5\u3000"],
   ["price", "\u00a01.5"],
   ["ratio", "\ufeff0.5"],
+  ["ratio", `1${"0".repeat(38)}`],
   ["at", "2026-01-02T03:04:05z"],
 ])("%s of the text %j is rescued, as DuckDB does not take it", async (column, value) => {
   const rows = await load(['{"id":-1}', JSON.stringify({ [column]: value })]);

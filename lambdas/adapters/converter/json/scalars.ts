@@ -90,7 +90,7 @@ function holdsDouble(text: string, narrow: boolean): boolean {
   const value = Number(text);
   if (!Number.isFinite(value) || (narrow && Math.abs(value) > FLOAT_MAX)) return false;
   const whole = text.length > 15 && /^\s*[+-]?\d+\s*$/.test(text);
-  return !whole || BigInt(value) === BigInt(text.trim().replace("+", ""));
+  return !whole || (Math.abs(value) < 1e38 && BigInt(value) === BigInt(text.trim().replace("+", "")));
 }
 
 /** As many digits after the point as the scale, without zeros at the end. */
