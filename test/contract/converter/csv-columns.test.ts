@@ -103,3 +103,14 @@ test("values that end as the delimiter begins keep their place beside rows that 
     [5, "|", null, undefined, undefined],
   ]);
 });
+
+test("a line break in the quotes of the first row does not pass for the line end beside rows that are rescued", async () => {
+  const file = '1,"a\r\nb"\r\n2,c\r\n3,d,e\r\n';
+  const { rows, failures } = await load({ header: false }, file, "rescue");
+  expect(failures).toEqual([]);
+  expect(cells(rows)).toEqual([
+    [1, "a\r\nb"],
+    [2, "c"],
+    [3, "d"],
+  ]);
+});
