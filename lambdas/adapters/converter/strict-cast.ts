@@ -100,9 +100,11 @@ function exactly(text: string, plain: Pick<Cast, "value" | "tried">, scale: numb
   const written = `CAST(${plain.value} AS VARCHAR)`;
   const digits = literal(`\\s*[+-]?[0-9]*(\\.[0-9]{0,${scale}}0*)?\\s*`);
   const exponent = literal("\\s*[+-]?([0-9]\\.?|\\.[0-9]){1,15}[eE][+-]?[0-9]+\\s*");
-  // A double takes 1e-400 for 0.
-  const small = `CAST(${written} AS DOUBLE) = 0 AND regexp_matches(${text}, '^[^eE]*[1-9]')`;
-  const scientific = `regexp_full_match(${text}, ${exponent}) AND TRY_CAST(${text} AS DOUBLE) = CAST(${written} AS DOUBLE) AND NOT (${small})`;
+  // What is too small for a double is none of zero.
+  const zero = literal("[^1-9]*([eE].*)?");
+  const double = `TRY_CAST(${text} AS DOUBLE)`;
+  const same = `${double} = CAST(${written} AS DOUBLE) AND (${double} <> 0 OR regexp_full_match(${text}, ${zero}))`;
+  const scientific = `regexp_full_match(${text}, ${exponent}) AND ${same}`;
   return {
     ...plain,
     suspicious: `${written} <> ${text}`,
@@ -113,7 +115,8 @@ function exactly(text: string, plain: Pick<Cast, "value" | "tried">, scale: numb
 /** A whole number that is written out is kept or refused; with a fraction or an exponent, the nearest double is meant. */
 function roundsWhole(text: string, value: string): string {
   const whole = `regexp_full_match(${text}, '\\s*[+-]?[0-9_]+\\s*')`;
-  const differs = `TRY_CAST(${text} AS DECIMAL(38, 0)) IS DISTINCT FROM TRY_CAST(${value} AS DECIMAL(38, 0))`;
+  // More than 38 digits cannot be compared, and few doubles have them.
+  const differs = `(TRY_CAST(${text} AS DECIMAL(38, 0)) = TRY_CAST(${value} AS DECIMAL(38, 0))) IS NOT TRUE`;
   return `CASE WHEN isinf(${value}) THEN NOT contains(lower(${text}), 'inf') ELSE ${whole} AND ${differs} END`;
 }
 

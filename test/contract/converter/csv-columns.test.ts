@@ -78,3 +78,35 @@ describe("names of columns that are given", () => {
     expect(names).toEqual(["_file_path_1 long", "b string"]);
   });
 });
+
+test("values that end as the delimiter begins keep their place beside rows that are rescued", async () => {
+  const file = '1||a|||x\n2||b||y|\n3||c|\n4||d|||"z"||more\n5||"|"||\n';
+  const { rows, failures } = await load(
+    { header: false, delimiter: "||", columns: ["id", "note", "end"] },
+    file,
+    "rescue",
+  );
+  expect(failures).toEqual([]);
+  const found = rows.map(({ id, note, end, [RESCUED_DATA]: rescued }) => {
+    const { reasons, values } = rescued == null ? {} : JSON.parse(String(rescued));
+    return [Number(id), note, end ?? null, reasons?.["*"], values?._extra];
+  });
+  expect(found.toSorted(([a], [b]) => Number(a) - Number(b))).toEqual([
+    [1, "a", "|x", undefined, undefined],
+    [2, "b", "y|", undefined, undefined],
+    [3, "c|", null, "ROW_TOO_SHORT", undefined],
+    [4, "d", '|"z"', "ROW_TOO_LONG", ["more"]],
+    [5, "|", null, undefined, undefined],
+  ]);
+});
+
+test("a line break in the quotes of the first row does not pass for the line end beside rows that are rescued", async () => {
+  const file = '1,"a\r\nb"\r\n2,c\r\n3,d,e\r\n';
+  const { rows, failures } = await load({ header: false }, file, "rescue");
+  expect(failures).toEqual([]);
+  expect(cells(rows)).toEqual([
+    [1, "a\r\nb"],
+    [2, "c"],
+    [3, "d"],
+  ]);
+});

@@ -228,6 +228,7 @@ describe("values", () => {
       decimals: ",,,1.15,",
       overflow: ",,,,1e400",
       "a whole number the double would round": ",,,,9007199254740993",
+      "one of more digits than can be compared": `,,,,1${"0".repeat(38)}`,
       "a fraction that a double has no room for": "9007199254740993.5,,,,",
       "an underscore in a whole number": "1_000,,,,",
       "a hexadecimal number": "0x1F,,,,",

@@ -89,7 +89,7 @@ export function unescaped(inner: string, { quote, escape: escaping }: Quoting): 
 }
 
 /** Without an escape of the dialect's own the quote escapes itself (csv/reader.ts). */
-function inQuotes(text: string, { quote, escape: escaping }: Quoting): string {
+export function inQuotes(text: string, { quote, escape: escaping }: Quoting): string {
   const used = escaping === "" ? quote : escaping;
   const inner = used === quote ? text : text.replaceAll(used, used + used);
   return quote + inner.replaceAll(quote, used + quote) + quote;

@@ -86,6 +86,8 @@ function scanOf(group: CsvGroup, extra: Parameters, only: SpooledSource | undefi
     comment: comment === undefined ? undefined : literal(comment),
     nullstr: list(["", ...nullValues].map(literal)),
     allow_quoted_nulls: "false",
+    // Told by its first line end, which may be one in quotes.
+    new_line: group.mended === undefined ? undefined : literal("\\n"),
     filename: literal(FILE_COLUMN),
     max_line_size: String(lineBytesMax),
     buffer_size: String(2 * lineBytesMax),

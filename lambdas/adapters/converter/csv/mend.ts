@@ -12,7 +12,7 @@ import type { SourceFailure } from "../../../core/ports.ts";
 import { type BadRow, KeptRows, type Mended, quarantineRow, tooManyBadRows } from "../bad-rows.ts";
 import type { SpooledSource } from "../format.ts";
 import { ownName } from "../own-name.ts";
-import { readBroken } from "./broken.ts";
+import { inQuotes, readBroken } from "./broken.ts";
 import { doubleEscapes } from "./escapes.ts";
 import { divideLine, FIXED_MESSAGES } from "./fixed.ts";
 import {
@@ -109,7 +109,10 @@ class Parts {
     const rescue = policy.onBadRow === "rescue";
     if (reason === undefined) {
       const written = layout === undefined ? row : Buffer.from(joined(fields, dialect));
-      this.#write(record.line, rescue ? [written, Buffer.from(dialect.delimiter)] : [written]);
+      this.#write(
+        record.line,
+        rescue ? [endedApart(written, fields, dialect), Buffer.from(dialect.delimiter)] : [written],
+      );
       return;
     }
     this.bad++;
@@ -125,7 +128,7 @@ class Parts {
     // Of a line that ends inside of a column nothing but the line has that piece.
     const divided = reason === "ROW_TOO_LONG" || (reason === "ROW_TOO_SHORT" && layout === undefined);
     const number = this.kept.keep(noteOf(reason, divided ? extra : row.toString("utf8")));
-    const own = ownFields(row, fields, reason, this.#mending);
+    const own = ownFields(row, fields, reason, this.#mending).map((field) => apart(field, dialect));
     const kept = [...own, ...Array<string>(columns - own.length).fill(""), `${NOTE_PREFIX}${number}`];
     this.#write(line, [Buffer.from(kept.join(dialect.delimiter))]);
   }
@@ -183,6 +186,25 @@ function divide(bytes: Buffer, record: CsvRecord, { dialect, columns, layout }: 
 
 function joined(fields: readonly Buffer[], { delimiter }: Dialect): string {
   return fields.map((field) => field.toString("utf8")).join(delimiter);
+}
+
+/** A row that one more delimiter follows. */
+function endedApart(row: Buffer, fields: readonly Buffer[], dialect: Dialect): Buffer {
+  const last = fields.at(-1) as Buffer;
+  if (dialect.delimiter.length === 1 || !endsInDelimiter(last.toString("utf8"), dialect)) return row;
+  const before = row.subarray(0, row.length - last.length);
+  return Buffer.concat([before, Buffer.from(apart(last.toString("utf8"), dialect))]);
+}
+
+/** A field that a delimiter follows: `a|` before `||` would be read as `a` and a field that starts with `|`. */
+function apart(field: string, dialect: Dialect): string {
+  return endsInDelimiter(field, dialect) ? inQuotes(field, dialect) : field;
+}
+
+/** With what a delimiter of several characters begins with, so that it would be found too early. */
+function endsInDelimiter(field: string, { delimiter }: Dialect): boolean {
+  const end = field.slice(-delimiter.length);
+  return delimiter.length > 1 && (end + delimiter).indexOf(delimiter) < end.length;
 }
 
 /** What a bad row has for the columns, from the first on, as it is written. What is no UTF-8 is for none. */

@@ -2,8 +2,9 @@
 // parsed number has lost its digits. What is found is reported, or cut out of the text and kept (json/rescue.ts).
 // The text is known to be a valid JSON object.
 
-import type { NestedField, PrimitiveType, Type } from "../../../core/iceberg/types.ts";
+import type { NestedField, PrimitiveType } from "../../../core/iceberg/types.ts";
 import { reasonOf } from "../places.ts";
+import { type Expected, expectedOf, type Member, typeOf } from "./expected.ts";
 import { type Holds, holdsOf } from "./scalars.ts";
 import { skipSpace, stringEnd, stringValue } from "./text.ts";
 
@@ -25,18 +26,6 @@ export interface Finding {
 export interface Span {
   readonly start: number;
   readonly end: number;
-}
-
-type Expected =
-  | { readonly kind: "any" }
-  | { readonly kind: "scalar"; readonly type: PrimitiveType; readonly holds: Holds }
-  | { readonly kind: "list"; readonly type: Type; readonly element: Expected }
-  | { readonly kind: "map"; readonly type: Type; readonly value: PrimitiveType | undefined }
-  | { readonly kind: "struct"; readonly type: Type | undefined; readonly fields: ReadonlyMap<string, Member> };
-
-interface Member {
-  readonly name: string;
-  readonly expected: Expected;
 }
 
 export interface Fit {
@@ -148,8 +137,10 @@ export class FitReader {
       }
       return;
     }
+    const before = this.#findings.length;
     if (this.#fits(expected)) return;
     const reason = reasonOf(typeOf(expected));
+    this.#findings.length = before;
     this.#at = start;
     this.#skip();
     this.#findings.push({ path, column: path, reason, start, end: this.#at });
@@ -192,13 +183,21 @@ export class FitReader {
     return true;
   }
 
+  /** Keys with nothing in them are cut out here, too: elsewhere in the file they may have values, and then DuckDB is not told of them. */
   #fitsStruct(fields: ReadonlyMap<string, Member>): boolean {
-    return this.#eachMember((key) => {
+    let left = 0;
+    return this.#eachMember((key, member, comma) => {
       const field = fields.get(key);
-      if (field !== undefined) return this.#fits(field.expected);
-      const isNull = this.#text.charCodeAt(this.#at) === 0x6e;
-      if (isNull) this.#at += 4;
-      return isNull;
+      if (field !== undefined) {
+        left++;
+        return this.#fits(field.expected);
+      }
+      const start = this.#at;
+      if (this.#text.charCodeAt(start) !== 0x6e) return false;
+      this.#at += 4;
+      const cut = this.#cutOf(member, left, comma);
+      this.#findings.push({ path: "", column: "", reason: "", start, end: this.#at, cut });
+      return true;
     });
   }
 
@@ -219,7 +218,9 @@ export class FitReader {
     });
   }
 
-  #eachMember(fits: (key: string) => boolean): boolean {
+  /** `member`: where it starts; `comma`: where the comma before it is. */
+  #eachMember(fits: (key: string, member: number, comma: number) => boolean): boolean {
+    let comma = -1;
     this.#at++;
     if (this.#next() === 0x7d) {
       this.#at++;
@@ -227,13 +228,14 @@ export class FitReader {
     }
     for (;;) {
       this.#next();
+      const member = this.#at;
       const key = this.#string();
       this.#next();
       this.#at++;
       this.#next();
-      if (!fits(key)) return false;
+      if (!fits(key, member, comma)) return false;
       if (this.#next() === 0x7d) break;
-      this.#at++;
+      comma = this.#at++;
     }
     this.#at++;
     return true;
@@ -289,25 +291,4 @@ export class FitReader {
     this.#at = skipSpace(this.#text, this.#at);
     return this.#text.charCodeAt(this.#at);
   }
-}
-
-function expectedOf(type: Type): Expected {
-  if (typeof type === "string")
-    return type === "string" ? { kind: "any" } : { kind: "scalar", type, holds: holdsOf(type) };
-  switch (type.type) {
-    case "list":
-      return { kind: "list", type, element: expectedOf(type.element) };
-    case "map":
-      return { kind: "map", type, value: typeof type.value === "string" ? type.value : undefined };
-    case "struct": {
-      const fields = type.fields.map(
-        (field) => [field.name, { name: field.name, expected: expectedOf(field.type) }] as const,
-      );
-      return { kind: "struct", type, fields: new Map(fields) };
-    }
-  }
-}
-
-function typeOf(expected: Expected): Type | undefined {
-  return expected.kind === "any" ? "string" : expected.type;
 }

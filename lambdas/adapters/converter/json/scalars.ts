@@ -10,9 +10,10 @@ import { TEXT, textBits } from "./shape.ts";
 export type Holds = (text: string, quoted: boolean) => boolean;
 
 const BOOLEAN = /^(?:true|false|t|f|yes|no|y|n|1|0)$/i;
-const WHOLE = /^\s*[+-]?\d+(?:\.0*)?\s*$/;
+/** White space is what DuckDB and RE2 take for it: a no-break space is none. */
+const WHOLE = /^[\t\n\f\r ]*[+-]?\d+(?:\.0*)?[\t\n\f\r ]*$/;
 const SPECIAL = /^[+-]?(?:inf(?:inity)?|nan)$/i;
-const NUMBER = /^\s*[+-]?(?:\d+\.?|\d*\.\d+)(?:[eE][+-]?\d+)?\s*$/;
+const NUMBER = /^[\t\n\f\r ]*[+-]?(?:\d+\.?|\d*\.\d+)(?:[eE][+-]?\d+)?[\t\n\f\r ]*$/;
 const MIDNIGHT = /[T ]00:00(?::00(?:\.0+)?)?$/;
 const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?$/;
@@ -89,7 +90,7 @@ function holdsDouble(text: string, narrow: boolean): boolean {
   const value = Number(text);
   if (!Number.isFinite(value) || (narrow && Math.abs(value) > FLOAT_MAX)) return false;
   const whole = text.length > 15 && /^\s*[+-]?\d+\s*$/.test(text);
-  return !whole || BigInt(value) === BigInt(text.trim().replace("+", ""));
+  return !whole || (Math.abs(value) < 1e38 && BigInt(value) === BigInt(text.trim().replace("+", "")));
 }
 
 /** As many digits after the point as the scale, without zeros at the end. */

@@ -72,7 +72,7 @@ const LISTS_MAX = 12;
 const INT_MAX = 2_147_483_647;
 const FLOAT_MAX = 3.4028234663852886e38;
 const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?( ?(?:Z|z|[+-]\d\d(?::?\d\d)?))?)?$/;
+const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?( ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?$/;
 
 /** Reads records into one shape. Throws on what is no JSON object text (DuckDB lets a comma before a brace pass). */
 export class ShapeReader {
