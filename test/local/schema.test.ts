@@ -78,7 +78,6 @@ describe("a schema that changes while files arrive", () => {
     await mapLimit(numbers, 16, (n) =>
       n <= 500 ? put(key(n), "id,amount", `${n},${n * 2}`) : put(key(n), "id,amount,note", `${n},${n * 2},new`),
     );
-    await world.settle();
     for (let n = 1001; n <= 1010; n++) await put(key(n), "id,amount", `${n},about ${n}`, `${n},${n}`);
     await world.settle();
 
@@ -97,6 +96,11 @@ describe("a schema that changes while files arrive", () => {
     const [change, ...others] = JSON.parse(await moraine("--json", "schema", "list"));
     expect(others).toEqual([]);
     expect(change).toMatchObject({ status: "OPEN", held: { files: 10, rows: 20 } });
+    const odd = numbers.slice(0, 10).map((n) => n + 1000);
+    for (const file of await mapLimit(numbers, 16, (n) => world.file(key(n))))
+      expect(file).toMatchObject({ status: "SUCCESS", loaded: { records: 1 } });
+    for (const file of await mapLimit(odd, 16, (n) => world.file(key(n))))
+      expect(file).toMatchObject({ status: "SKIPPED", reason: "SCHEMA_HELD", fingerprint: change.fingerprint });
     const path = `s3://${world.bucket}/${key(1001)}`;
     expect(await moraine("file", path)).toContain(`SKIPPED (SCHEMA_HELD)`);
     expect(await moraine("schema", "show", change.fingerprint)).toContain("such as");
@@ -112,6 +116,8 @@ describe("a schema that changes while files arrive", () => {
       expect.arrayContaining(["about 1001", "about 1010"]),
     );
     expect(merged.filter(({ amount }) => amount !== null)).toHaveLength(10);
+    for (const file of await mapLimit(odd, 16, (n) => world.file(key(n))))
+      expect(file).toMatchObject({ status: "SUCCESS", loaded: { records: 2 } });
     expect(await moraine("file", path)).toContain("SUCCESS");
     expect(await moraine("schema", "history", "orders")).toMatch(/note string added[\s\S]*merge by .*texts are fine/);
 

@@ -23,7 +23,7 @@ export const QUARANTINE_FIELDS = [
   { name: "version", type: "string" },
   /** Physical line at which the row starts, from 1. */
   { name: "line", type: "long" },
-  /** Where it starts, in bytes of the file as it was decompressed, from 0. */
+  /** Where it starts, in bytes of the file as it was decompressed, as UTF-8 without a byte order mark, from 0. */
   { name: "byte", type: "long" },
   /** Upper-case word, such as ROW_TOO_LONG. */
   { name: "reason", type: "string" },
