@@ -137,7 +137,7 @@ function aloneFailure(source: SpooledSource, error: unknown): SourceFailure {
 }
 
 function miscounted({ sources }: Miscounted): Verdict {
-  const message = "its rows are split in two ways that do not agree; correct quotes and line ends";
+  const message = "its rows, counted in two ways, do not agree; correct quotes and line ends, or write the file again";
   return { ...NO_VERDICT, failures: sources.map((source) => failure(source, "MALFORMED_ROWS", message)) };
 }
 

@@ -21,6 +21,8 @@ export class AvroReader implements FormatReader {
   readonly #parquet: ParquetReader;
   /** The Parquet file that took a source's place. */
   readonly #written = new Map<SpooledSource, SpooledSource>();
+  /** As its blocks have them. */
+  readonly #rows = new Map<SpooledSource, number>();
   #tables = 0;
 
   constructor(context: ReaderContext) {
@@ -40,6 +42,10 @@ export class AvroReader implements FormatReader {
       if (!(error instanceof AvroError)) throw error;
       return failure(source, error.reason, error.message, error.byte === undefined ? {} : { byte: error.byte });
     }
+  }
+
+  rows(source: SpooledSource): number | undefined {
+    return this.#rows.get(source);
   }
 
   inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
@@ -79,6 +85,7 @@ export class AvroReader implements FormatReader {
       const blocks = readBlocks(source.path, source.sizeBytes, header);
       const rows = { count: 0 };
       await session.append(table, types, chunksOf(blocks, fields, rows));
+      this.#rows.set(source, rows.count);
       if (rows.count === 0) return undefined;
       // Records keep their order, and the file is written anew only when all of the old one was read.
       const [copied] = await session.rows(

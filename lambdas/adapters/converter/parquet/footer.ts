@@ -22,17 +22,19 @@ export interface Footer {
   readonly failure?: SourceFailure;
   /** It has timestamps of the old type, which DuckDB counts round when they are too far off. */
   readonly hasInt96: boolean;
+  /** Of all its row groups; undefined where the footer is of a kind that is not known here. */
+  readonly rows?: number;
 }
 
 export async function lookAtFooter(source: SpooledSource): Promise<Footer> {
   const file = await open(source.path, "r");
   try {
     const broken = await endProblem(file, source);
-    const { hasInt96, problem = broken } =
+    const { problem = broken, ...facts } =
       broken === undefined ? await look(file, source.sizeBytes) : { hasInt96: false };
-    if (problem === undefined) return { hasInt96 };
+    if (problem === undefined) return facts;
     const [reason, message, column] = problem;
-    return { hasInt96, failure: failure(source, reason, message, column === undefined ? {} : { column }) };
+    return { ...facts, failure: failure(source, reason, message, column === undefined ? {} : { column }) };
   } finally {
     await file.close();
   }
@@ -58,7 +60,7 @@ async function endProblem(file: FileHandle, { sizeBytes }: SpooledSource): Promi
 async function look(
   file: FileHandle,
   sizeBytes: number,
-): Promise<{ hasInt96: boolean; problem?: Problem | undefined }> {
+): Promise<Omit<Footer, "failure"> & { readonly problem?: Problem | undefined }> {
   const slice = async (start: number, end = sizeBytes): Promise<ArrayBuffer> => {
     const bytes = new Uint8Array(end - start);
     await file.read(bytes, 0, bytes.length, start);
@@ -67,7 +69,9 @@ async function look(
   try {
     const options = { initialFetchSize: FIRST_FETCH_BYTES, geoparquet: false };
     const metadata = await parquetMetadataAsync({ byteLength: sizeBytes, slice }, options);
-    return { hasInt96: metadata.schema.some(({ type }) => type === "INT96"), problem: problemOf(metadata, sizeBytes) };
+    const hasInt96 = metadata.schema.some(({ type }) => type === "INT96");
+    const rows = metadata.row_groups.reduce((sum, group) => sum + group.num_rows, 0n);
+    return { hasInt96, rows: Number(rows), problem: problemOf(metadata, sizeBytes) };
   } catch {
     // Damaged so that a part is missing, or of a kind that is not known here.
     return { hasInt96: false };

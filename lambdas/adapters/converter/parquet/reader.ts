@@ -53,6 +53,7 @@ const PARQUET = { hive_partitioning: "false", union_by_name: "false", filename: 
 export class ParquetReader implements FormatReader {
   readonly #context: ReaderContext;
   readonly #groups = new Map<string, ParquetGroup>();
+  readonly #rows = new Map<SpooledSource, number>();
 
   constructor(context: ReaderContext) {
     this.#context = context;
@@ -65,8 +66,9 @@ export class ParquetReader implements FormatReader {
       return failure(source, "ENCRYPTED_PARQUET", "has an encrypted footer; upload it without encryption");
     if (magic !== "PAR1")
       return failure(source, "NOT_PARQUET", "does not start with PAR1; set the format it has", { byte: 0 });
-    const { failure: unfit, hasInt96 } = await lookAtFooter(source);
+    const { failure: unfit, hasInt96, rows } = await lookAtFooter(source);
     if (unfit !== undefined) return unfit;
+    if (rows !== undefined) this.#rows.set(source, rows);
     let described: { names: readonly string[]; types: readonly DuckDBType[] };
     try {
       described = await this.#context.session.columns(
@@ -84,6 +86,11 @@ export class ParquetReader implements FormatReader {
     group.sources.push(source);
     this.#groups.set(key, group);
     return undefined;
+  }
+
+  /** By its footer. */
+  rows(source: SpooledSource): number | undefined {
+    return this.#rows.get(source);
   }
 
   async inspect(sources: readonly SpooledSource[], known: Schema | undefined): Promise<Inspection> {
