@@ -154,6 +154,8 @@ function wholeText({ kind, path, tableType, fileType }: Difference): string {
     case "widened":
       return `${path}: ${tableType ?? "a narrower type"}, the file needs ${file}`;
     case "conflict":
+      // A text column holds everything but a second spelling of its name.
+      if (tableType === file) return `${path}: ${tableType}, the file has a key that differs from it by case alone`;
       return `${path}: ${tableType}, the file has ${file}`;
   }
 }

@@ -117,6 +117,8 @@ describe("the difference between a file and its table", () => {
       "s.y: not in the table, the file has list<string>",
       "s.x: int, the file has boolean",
     ]);
+    const twin = { kind: "conflict", path: "v", tableType: "string", fileType: "string" } as const;
+    expect(differenceText(twin)).toBe("v: string, the file has a key that differs from it by case alone");
   });
 
   it.each<["parquet" | "ndjson", number]>([
