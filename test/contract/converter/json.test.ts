@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { DraftField } from "../../../lambdas/core/iceberg/types.ts";
+import type { DraftField, DraftType } from "../../../lambdas/core/iceberg/types.ts";
 import { convertAll, jobOf, schemaOf, scratch, useScratch } from "./harness.ts";
 
 const work = useScratch();
@@ -8,6 +8,32 @@ const ndjson = (job: Parameters<typeof jobOf>[1] = {}) => jobOf({ type: "ndjson"
 const json = (recordsPath?: string) => jobOf({ type: "json", ...(recordsPath === undefined ? {} : { recordsPath }) });
 const lines = (...records: readonly unknown[]) => records.map((record) => `${JSON.stringify(record)}\n`).join("");
 const typesOf = (fields: readonly DraftField[]) => Object.fromEntries(fields.map(({ name, type }) => [name, type]));
+
+test.each([
+  ["ndjson", ndjson(), '{"id":1,"s":{"v":1}}\n{"id":2,"s":{"v":2,"V":null},"ID":null}\n', '{"id":3,"s":{"v":3}}\n'],
+  [
+    "json",
+    json("r"),
+    '{"r":[{"id":1,"s":{"v":1}},{"id":2,"s":{"v":2,"V":null},"ID":null}]}',
+    '{"r":[{"id":3,"s":{"v":3}}]}',
+  ],
+] as const)(
+  "%s: a null key that differs from another by case alone stands in nobody's way",
+  async (_, job, twin, good) => {
+    const v: DraftType = { type: "struct", fields: [{ name: "v", type: "long" }] };
+    const known = schemaOf([
+      { name: "id", type: "long" },
+      { name: "s", type: v },
+    ]);
+    const { rows, failures, misfits } = await convertAll(work, job, { twin, good }, { known });
+    expect([failures, misfits]).toEqual([[], []]);
+    expect(rows.map(({ id, s }) => [Number(id), Number((s as { v: bigint }).v)]).toSorted()).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ]);
+  },
+);
 
 describe("types of new columns", () => {
   test("end where DuckDB takes too long to plan a statement: lists deeper than that are JSON text", async () => {

@@ -49,17 +49,19 @@ export function readTypeOf(type: Type, shape: Shape | undefined, trust: Trust): 
 /**
  * Keys of an object: the columns', then those that are there and always null. A key with values and without a column stays unknown to
  * DuckDB, and so is an error; one with NUL has to, for DuckDB takes it for the part before that: in a struct, null would become of the
- * field of that name.
+ * field of that name. So has one that differs from another by case alone, which no struct has beside it.
  */
 export function structKeys(
   fields: readonly NestedField[],
   shape: Shape | undefined,
   trust: Trust,
 ): { readonly key: string; readonly read: ReadType }[] {
-  const names = new Set(fields.map(({ name }) => name));
-  const extra = [...(shape?.fields ?? [])].filter(
-    ([key, field]) => !names.has(key) && isNull(field.shape) && !key.includes("\0"),
-  );
+  const names = new Set(fields.map(({ name }) => name.toLowerCase()));
+  const extra = [...(shape?.fields ?? [])].filter(([key, field]) => {
+    if (!isNull(field.shape) || key.includes("\0") || names.has(key.toLowerCase())) return false;
+    names.add(key.toLowerCase());
+    return true;
+  });
   const inner = (name: string) => shape && (shape.fields?.get(name)?.shape ?? emptyShape());
   return [
     ...fields.map((field) => ({ key: field.name, read: readTypeOf(field.type, inner(field.name), trust) })),
