@@ -190,7 +190,8 @@ async function loadClaimed(
     if (work.open.length === 0) return undefined;
     const time: FitJob["time"] = (step, run) => spans.time(step, run);
     const sampleMore = () => addSamples({ ...ports, route }, ingestion, conversion, claimed);
-    const fitted = await fitFiles({ ports, settings, ingestion, conversion, fates: work, time, sampleMore });
+    const sources = claimed.length;
+    const fitted = await fitFiles({ ports, settings, ingestion, conversion, sources, fates: work, time, sampleMore });
     if (fitted === undefined) return await work.settleEmpty();
     const { result } = fitted;
     const { metadata } = fitted.table;

@@ -7,7 +7,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { assert, MoraineError } from "../../core/errors.ts";
 import { UNPARTITIONED } from "../../core/iceberg/partition.ts";
 import { assignFieldIds, sameSchema } from "../../core/iceberg/schema.ts";
-import type { DraftField, PartitionSpec, Schema } from "../../core/iceberg/types.ts";
+import type { PartitionSpec, Schema } from "../../core/iceberg/types.ts";
 import type {
   Conversion,
   ConversionJob,
@@ -83,14 +83,6 @@ class DuckDbConversion implements Conversion {
   readonly #memberIndexes = new MemberIndexes();
   readonly #treatments = new Map<number, Treatment>();
   #attempts = 0;
-  /** What `inspect` has seen last. */
-  #seen:
-    | {
-        readonly known: Schema | undefined;
-        readonly sources: number;
-        readonly fields: readonly DraftField[];
-      }
-    | undefined;
   /** What `inspect` has converted already. */
   #ready: { readonly schema: Schema; readonly spec: PartitionSpec; readonly attempt: Attempt } | undefined;
 
@@ -159,20 +151,13 @@ class DuckDbConversion implements Conversion {
       failures.push(...this.#fail(sources, found.failures));
       // What the good files of a bad archive hold is no column.
       const single = sources.filter(({ source }) => found.failures.every(({ index }) => index !== source.index));
-      if (single.length !== this.#good().length) continue;
-      this.#seen = { known, sources: sources.length, fields: found.fields };
-      return { fields: found.fields, failures };
+      if (single.length === this.#good().length) return { fields: found.fields, failures };
     }
   }
 
   async inspectEach(known: Schema): Promise<readonly SourceShape[]> {
     const shapes: SourceShape[] = [];
-    const sources = this.#good();
-    const groups = Map.groupBy(sources, callersIndex);
-    const seen = this.#seen?.known === known && this.#seen.sources === sources.length ? this.#seen : undefined;
-    for (const [index, parts] of groups) {
-      // What was seen of all is this one's.
-      if (seen !== undefined && groups.size === 1) return [{ index, fields: seen.fields }];
+    for (const [index, parts] of Map.groupBy(this.#good(), callersIndex)) {
       const { fields, failures } = await this.#reader.inspect(parts, known, true);
       if (failures.length === 0) shapes.push({ index, fields });
     }

@@ -27,6 +27,8 @@ export interface TableJob {
   readonly settings: Settings;
   readonly ingestion: Ingestion;
   readonly conversion: Conversion;
+  /** How many files it was given at most. */
+  readonly sources: number;
   readonly fates: Fates;
   /** Files that are looked at together with the conversion's own before a table is made of them. */
   readonly sampleMore?: () => Promise<readonly number[]>;

@@ -69,12 +69,13 @@ export async function prepareTable(job: TableJob, rescued = false): Promise<Load
  * beside another's text), and it is no worse off for its neighbours.
  */
 async function growByFiles(
-  { conversion }: TableJob,
+  { conversion, sources }: TableJob,
   table: TableShape,
   seen: readonly DraftField[],
 ): Promise<SchemaEvolution> {
   let grown = growTable(table, seen);
-  if (!grown.conflicts.some(({ path }) => mayGrow(findColumn(table.schema, path)?.field.type))) return grown;
+  if (sources === 1 || !grown.conflicts.some(({ path }) => mayGrow(findColumn(table.schema, path)?.field.type)))
+    return grown;
   for (const { fields } of await conversion.inspectEach(table.schema)) {
     const { schema, lastColumnId, changed } = grown;
     const next = growTable({ schema, lastColumnId, partitionNames: table.partitionNames }, fields);

@@ -19,7 +19,7 @@ async function seeing(...columns: string[]): Promise<Conversion> {
 
 function prepare(harness: Harness, ingestion: Ingestion, conversion: Conversion) {
   const { settings } = harness;
-  return prepareTable({ ports: harness.ports(), settings, ingestion, conversion, fates: NO_FATES });
+  return prepareTable({ ports: harness.ports(), settings, ingestion, conversion, sources: 1, fates: NO_FATES });
 }
 
 const NO_FATES: Fates = {
