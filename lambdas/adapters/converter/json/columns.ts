@@ -32,6 +32,11 @@ export function columnsOfShape(
   };
 }
 
+/** Column name to source key, where they differ. */
+export function keysOf(renamed: JsonColumns["renamed"]): ReadonlyMap<string, string> {
+  return new Map([...renamed].map(([key, name]) => [name, key]));
+}
+
 /** Keys that differ from their column by case alone, when the column's own spelling is nowhere in the sources. */
 function respelledKeys(shape: Shape, fields: readonly DraftField[]): Map<string, string> {
   const renamed = new Map<string, string>();

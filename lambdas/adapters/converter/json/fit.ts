@@ -4,9 +4,10 @@
 
 import type { NestedField, PrimitiveType } from "../../../core/iceberg/types.ts";
 import { reasonOf } from "../places.ts";
+import { keysOf } from "./columns.ts";
 import { type Expected, expectedOf, type Member, typeOf } from "./expected.ts";
 import { type Holds, holdsOf } from "./scalars.ts";
-import { skipSpace, stringEnd, stringValue } from "./text.ts";
+import { TextWalk } from "./text.ts";
 
 export interface Finding {
   /** Dot path of the value, by columns' names as far as there are any. */
@@ -37,17 +38,16 @@ export interface Fit {
   readonly empty: boolean;
 }
 
-export class FitReader {
+export class FitReader extends TextWalk {
   readonly #root: Expected;
-  #text = "";
-  #at = 0;
   #findings: Finding[] = [];
   #filled = new Set<string>();
   #left = 0;
 
   /** `renamed`: source key to column name, where they differ. */
   constructor(columns: readonly NestedField[], renamed: ReadonlyMap<string, string>) {
-    const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+    super();
+    const keys = keysOf(renamed);
     const fields = columns.map(
       ({ name, type }) => [keys.get(name) ?? name, { name, expected: expectedOf(type) }] as const,
     );
@@ -56,47 +56,32 @@ export class FitReader {
 
   /** Throws on what is no JSON object. */
   read(record: string): Fit {
-    this.#text = record;
-    this.#at = 0;
+    this.start(record);
     this.#findings = [];
     this.#filled = new Set();
-    if (this.#next() !== 0x7b || this.#root.kind !== "struct") throw new Error("not a JSON object");
+    if (this.next() !== 0x7b || this.#root.kind !== "struct") throw new Error("not a JSON object");
     this.#members(this.#root.fields, "");
-    return { findings: this.#findings, filled: this.#filled, brace: this.#at - 1, empty: this.#left === 0 };
+    return { findings: this.#findings, filled: this.#filled, brace: this.at - 1, empty: this.#left === 0 };
   }
 
   /** The members of the object that is next; what does not fit is found one by one. */
   #members(fields: ReadonlyMap<string, Member>, prefix: string): void {
     let left = 0;
-    let comma = -1;
-    this.#at++;
-    if (this.#next() === 0x7d) this.#at++;
-    else {
-      for (;;) {
-        this.#next();
-        const member = this.#at;
-        const key = this.#string();
-        this.#next();
-        this.#at++;
-        this.#next();
-        const field = fields.get(key);
-        const start = this.#at;
-        if (field !== undefined) {
-          if (prefix === "" && this.#text.charCodeAt(start) !== 0x6e) this.#filled.add(field.name);
-          this.#visit(field.expected, prefix + field.name);
-          left++;
-        } else if (this.#text.charCodeAt(start) === 0x6e) {
-          this.#at += 4;
-          this.#stray(key, prefix, start, fields, this.#cutOf(member, left, comma), true);
-        } else {
-          this.#skip();
-          this.#stray(key, prefix, start, fields, this.#cutOf(member, left, comma), false);
-        }
-        if (this.#next() === 0x7d) break;
-        comma = this.#at++;
+    this.#eachMember((key, member, comma) => {
+      const field = fields.get(key);
+      const start = this.at;
+      if (field !== undefined) {
+        if (prefix === "" && this.text.charCodeAt(start) !== 0x6e) this.#filled.add(field.name);
+        this.#visit(field.expected, prefix + field.name);
+        left++;
+        return true;
       }
-      this.#at++;
-    }
+      const isNull = this.text.charCodeAt(start) === 0x6e;
+      if (isNull) this.at += 4;
+      else this.#skip();
+      this.#stray(key, prefix, start, fields, this.#cutOf(member, left, comma), isNull);
+      return true;
+    });
     this.#left = left;
   }
 
@@ -112,28 +97,28 @@ export class FitReader {
     const lower = key.toLowerCase();
     const twin = [...fields.values()].find(({ name }) => name.toLowerCase() === lower);
     const column = prefix === "" ? (twin?.name ?? key) : prefix.slice(0, -1);
-    const end = start + (isNull ? 4 : this.#at - start);
+    const end = this.at;
     this.#findings.push({ path: prefix + key, column, reason: isNull ? "" : reasonOf(undefined), start, end, cut });
   }
 
   /** With the comma before it if something is left there, else with the one behind it. */
   #cutOf(member: number, left: number, comma: number): Span {
-    const end = this.#at;
+    const end = this.at;
     if (left > 0) return { start: comma, end };
-    const here = this.#at;
-    const behind = this.#next() === 0x2c ? this.#at + 1 : end;
-    this.#at = here;
+    const here = this.at;
+    const behind = this.next() === 0x2c ? this.at + 1 : end;
+    this.at = here;
     return { start: member, end: behind };
   }
 
   #visit(expected: Expected, path: string): void {
-    const start = this.#at;
-    if (expected.kind === "struct" && this.#text.charCodeAt(start) === 0x7b) {
+    const start = this.at;
+    if (expected.kind === "struct" && this.text.charCodeAt(start) === 0x7b) {
       const first = this.#findings.length;
       this.#members(expected.fields, `${path}.`);
       for (let i = first; i < this.#findings.length; i++) {
         const finding = this.#findings[i] as Finding;
-        if (finding.column === path) this.#findings[i] = { ...finding, whole: { start, end: this.#at } };
+        if (finding.column === path) this.#findings[i] = { ...finding, whole: { start, end: this.at } };
       }
       return;
     }
@@ -141,20 +126,20 @@ export class FitReader {
     if (this.#fits(expected)) return;
     const reason = reasonOf(typeOf(expected));
     this.#findings.length = before;
-    this.#at = start;
+    this.at = start;
     this.#skip();
-    this.#findings.push({ path, column: path, reason, start, end: this.#at });
+    this.#findings.push({ path, column: path, reason, start, end: this.at });
   }
 
   /** Goes over the value if it fits; if not, it may stop anywhere. */
   #fits(expected: Expected): boolean {
-    const code = this.#next();
+    const code = this.next();
     if (expected.kind === "any") {
       this.#skip();
       return true;
     }
     if (code === 0x6e) {
-      this.#at += 4;
+      this.at += 4;
       return true;
     }
     if (expected.kind === "scalar") return this.#fitsScalar(expected.holds, code);
@@ -165,21 +150,21 @@ export class FitReader {
 
   #fitsScalar(holds: Holds, code: number): boolean {
     if (code === 0x7b || code === 0x5b) return false;
-    return code === 0x22 ? holds(this.#string(), true) : holds(this.#word(), false);
+    return code === 0x22 ? holds(this.string(), true) : holds(this.#word(), false);
   }
 
   #fitsList(element: Expected): boolean {
-    this.#at++;
-    if (this.#next() === 0x5d) {
-      this.#at++;
+    this.at++;
+    if (this.next() === 0x5d) {
+      this.at++;
       return true;
     }
     for (;;) {
       if (!this.#fits(element)) return false;
-      if (this.#next() === 0x5d) break;
-      this.#at++;
+      if (this.next() === 0x5d) break;
+      this.at++;
     }
-    this.#at++;
+    this.at++;
     return true;
   }
 
@@ -192,11 +177,11 @@ export class FitReader {
         left++;
         return this.#fits(field.expected);
       }
-      const start = this.#at;
-      if (this.#text.charCodeAt(start) !== 0x6e) return false;
-      this.#at += 4;
+      const start = this.at;
+      if (this.text.charCodeAt(start) !== 0x6e) return false;
+      this.at += 4;
       const cut = this.#cutOf(member, left, comma);
-      this.#findings.push({ path: "", column: "", reason: "", start, end: this.#at, cut });
+      this.#findings.push({ path: "", column: "", reason: "", start, end: this.at, cut });
       return true;
     });
   }
@@ -204,12 +189,12 @@ export class FitReader {
   /** What a map makes of a value must come back from it as it was written. */
   #fitsMap(type: PrimitiveType | undefined): boolean {
     return this.#eachMember(() => {
-      const code = this.#next();
+      const code = this.next();
       if (code === 0x6e) {
-        this.#at += 4;
+        this.at += 4;
         return true;
       }
-      if (code === 0x22) return this.#string() !== undefined && type === "string";
+      if (code === 0x22) return this.string() !== undefined && type === "string";
       if (code === 0x7b || code === 0x5b) return false;
       const word = this.#word();
       if (type === "boolean") return word === "true" || word === "false";
@@ -221,74 +206,47 @@ export class FitReader {
   /** `member`: where it starts; `comma`: where the comma before it is. */
   #eachMember(fits: (key: string, member: number, comma: number) => boolean): boolean {
     let comma = -1;
-    this.#at++;
-    if (this.#next() === 0x7d) {
-      this.#at++;
+    this.at++;
+    if (this.next() === 0x7d) {
+      this.at++;
       return true;
     }
     for (;;) {
-      this.#next();
-      const member = this.#at;
-      const key = this.#string();
-      this.#next();
-      this.#at++;
-      this.#next();
+      this.next();
+      const member = this.at;
+      const key = this.string();
+      this.next();
+      this.at++;
+      this.next();
       if (!fits(key, member, comma)) return false;
-      if (this.#next() === 0x7d) break;
-      comma = this.#at++;
+      if (this.next() === 0x7d) break;
+      comma = this.at++;
     }
-    this.#at++;
+    this.at++;
     return true;
   }
 
   #skip(): void {
-    const code = this.#next();
+    const code = this.next();
     if (code === 0x22) {
-      this.#skipString();
+      this.skipString();
       return;
     }
     if (code !== 0x7b && code !== 0x5b) {
       this.#word();
       return;
     }
-    for (let open = 0; ; ) {
-      const inner = this.#next();
-      if (inner === 0x22) this.#skipString();
-      else {
-        if (this.#at >= this.#text.length) throw new Error("not a JSON value");
-        this.#at++;
-        if (inner === 0x7b || inner === 0x5b) open++;
-        else if ((inner === 0x7d || inner === 0x5d) && --open === 0) return;
-      }
-    }
+    this.skipNested();
   }
 
   /** A number, true, false, or what Python writes for numbers that are none. */
   #word(): string {
-    const from = this.#at;
-    for (; this.#at < this.#text.length; this.#at++) {
-      const code = this.#text.charCodeAt(this.#at);
+    const from = this.at;
+    for (; this.at < this.text.length; this.at++) {
+      const code = this.text.charCodeAt(this.at);
       if (code <= 0x20 || code === 0x2c || code === 0x7d || code === 0x5d) break;
     }
-    if (this.#at === from) throw new Error("not a JSON value");
-    return this.#text.slice(from, this.#at);
-  }
-
-  #string(): string {
-    const open = this.#at;
-    this.#skipString();
-    return stringValue(this.#text, open, this.#at);
-  }
-
-  #skipString(): void {
-    const end = stringEnd(this.#text, this.#at);
-    if (end < 0) throw new Error("not a JSON text");
-    this.#at = end;
-  }
-
-  /** The next character that is no white space. */
-  #next(): number {
-    this.#at = skipSpace(this.#text, this.#at);
-    return this.#text.charCodeAt(this.#at);
+    if (this.at === from) throw new Error("not a JSON value");
+    return this.text.slice(from, this.at);
   }
 }

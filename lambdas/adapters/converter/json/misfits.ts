@@ -6,6 +6,7 @@ import type { Misfits, SourceFailure, Treatment } from "../../../core/ports.ts";
 import { type ReaderContext, requiredIsNull, type SpooledSource, treatmentOf } from "../format.ts";
 import { LINEAGE_NAMES } from "../lineage.ts";
 import { SAMPLES_MAX } from "../places.ts";
+import { keysOf } from "./columns.ts";
 import type { JsonFiles } from "./files.ts";
 import { type Finding, type Fit, FitReader } from "./fit.ts";
 import { numbersOf, shapeReaderOf } from "./numbers.ts";
@@ -151,7 +152,7 @@ function siftedOf(sifted: Sifted | undefined, concerned: readonly number[]): Pic
 
 /** The table's own columns under the keys that the records have for them. */
 export function keyedColumns({ schema, renamed }: Target): NestedField[] {
-  const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+  const keys = keysOf(renamed);
   const columns = schema.fields.filter(({ name }) => !LINEAGE_NAMES.has(name));
   return columns.map((field) => ({ ...field, name: keys.get(field.name) ?? field.name }));
 }
@@ -163,7 +164,7 @@ function tellsAll(
   { renamed }: Target,
   columns: ReadonlyMap<string, ColumnCount>,
 ): boolean {
-  const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+  const keys = keysOf(renamed);
   return [...columns].every(([path, { collides }]) => {
     const key = path.replace(/^[^.]*/, (name) => keys.get(name) ?? name);
     return collides || pattern.tells(key, shapeAt(shape, path, keys));
@@ -177,7 +178,7 @@ function typesAt(
   columns: ReadonlyMap<string, ColumnCount>,
   options: TypeOptions,
 ): DraftType[] {
-  const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+  const keys = keysOf(renamed);
   return [...columns].map(([path, { collides }]) => {
     return (collides ? undefined : typeOfShape(shapeAt(shape, path, keys), undefined, options)) ?? "string";
   });

@@ -8,6 +8,7 @@ import { LINEAGE_NAMES } from "../lineage.ts";
 import { ident, literal, tableFunction } from "../sql.ts";
 import { MISFIT } from "../strict-cast.ts";
 import { duckType } from "../types.ts";
+import { keysOf } from "./columns.ts";
 import type { JsonFiles, JsonFormat } from "./files.ts";
 import { keyedColumns, type Target } from "./misfits.ts";
 import { castJson, type ReadType, seedOf, structKeys, type Trust } from "./read.ts";
@@ -52,7 +53,7 @@ export class JsonSelects {
       this.#files.path.length === 0 || treatment !== undefined
         ? await this.#seeded(format, sources, reads, columns.length, reading.shape !== undefined)
         : await this.#seededUnder(format, sources, reads);
-    const keys = new Map([...renamed].map(([key, name]) => [name, key]));
+    const keys = keysOf(renamed);
     const positions = new Map(reads.map(({ key }, index) => [key, index]));
     const columnValue = (field: NestedField): string => {
       if (field.name === RESCUED_DATA && treatment !== undefined) return `k${positions.get(RESCUED_KEY)}`;

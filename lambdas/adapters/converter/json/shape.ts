@@ -4,7 +4,7 @@
 // The text is known to be valid JSON: DuckDB has split the records.
 
 import { digitsOf } from "./digits.ts";
-import { skipSpace, stringEnd, stringValue } from "./text.ts";
+import { TextWalk } from "./text.ts";
 
 /** Everything a place in the records (a key, a list's elements) was seen to hold. */
 export interface Shape {
@@ -75,29 +75,27 @@ const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?( ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?$/;
 
 /** Reads records into one shape. Throws on what is no JSON object text (DuckDB lets a comma before a brace pass). */
-export class ShapeReader {
+export class ShapeReader extends TextWalk {
   readonly shape = emptyShape();
-  #text = "";
-  #at = 0;
   #objects = 0;
   #duplicate: string | undefined;
   readonly #countsDigits: boolean;
 
   constructor(countsDigits = false) {
+    super();
     this.#countsDigits = countsDigits;
   }
 
   /** The name of a key that an object of this record has twice, if there is one. */
   add(record: string): string | undefined {
-    this.#text = record;
-    this.#at = 0;
+    this.start(record);
     this.#duplicate = undefined;
     this.#value(this.shape, 0, 0);
     return this.#duplicate;
   }
 
   #value(shape: Shape, depth: number, lists: number): void {
-    switch (this.#next()) {
+    switch (this.next()) {
       case 0x7b: // {
         this.#object(shape, depth, lists);
         return;
@@ -106,19 +104,19 @@ export class ShapeReader {
         return;
       case 0x22: // "
         shape.strings = true;
-        if (shape.text === 0) this.#skipString();
-        else this.#readText(shape, this.#string());
+        if (shape.text === 0) this.skipString();
+        else this.#readText(shape, this.string());
         return;
       case 0x6e: // null
-        this.#at += 4;
+        this.at += 4;
         return;
       case 0x74: // true
         shape.bools = true;
-        this.#at += 4;
+        this.at += 4;
         return;
       case 0x66: // false
         shape.bools = true;
-        this.#at += 5;
+        this.at += 5;
         return;
       default:
         this.#number(shape);
@@ -139,24 +137,24 @@ export class ShapeReader {
       return;
     }
     shape.fields ??= new Map();
-    this.#at++;
-    if (this.#next() === 0x7d) {
-      this.#at++;
+    this.at++;
+    if (this.next() === 0x7d) {
+      this.at++;
       return;
     }
     for (;;) {
-      this.#next();
-      this.#value(this.#field(shape.fields, this.#string(), object), depth + 1, lists);
-      if (this.#next() === 0x7d) break;
-      this.#at++;
+      this.next();
+      this.#value(this.#field(shape.fields, this.string(), object), depth + 1, lists);
+      if (this.next() === 0x7d) break;
+      this.at++;
     }
-    this.#at++;
+    this.at++;
   }
 
   /** Steps over the colon too. */
   #field(fields: Map<string, FieldShape>, name: string, object: number): Shape {
-    this.#next();
-    this.#at++;
+    this.next();
+    this.at++;
     let field = fields.get(name);
     if (field === undefined) {
       field = { shape: emptyShape(), count: 0, object: 0 };
@@ -174,78 +172,52 @@ export class ShapeReader {
       this.#skipDeep(shape);
       return;
     }
-    this.#at++;
-    if (this.#next() === 0x5d) {
-      this.#at++;
+    this.at++;
+    if (this.next() === 0x5d) {
+      this.at++;
       return;
     }
     shape.element ??= emptyShape();
     for (;;) {
       this.#value(shape.element, depth + 1, lists + 1);
-      if (this.#next() === 0x5d) break;
-      this.#at++;
+      if (this.next() === 0x5d) break;
+      this.at++;
     }
-    this.#at++;
+    this.at++;
   }
 
   /** Over a value that is not looked into. */
   #skipDeep(shape: Shape): void {
     shape.objects++;
     shape.lists = true;
-    for (let open = 0; ; ) {
-      const code = this.#next();
-      if (code === 0x22) this.#skipString();
-      else {
-        this.#at++;
-        if (code === 0x7b || code === 0x5b) open++;
-        else if ((code === 0x7d || code === 0x5d) && --open === 0) return;
-      }
-    }
+    this.skipNested();
   }
 
   #number(shape: Shape): void {
-    const from = this.#at;
+    const from = this.at;
     let real = false;
     let exponent = false;
-    for (; this.#at < this.#text.length; this.#at++) {
-      const code = this.#text.charCodeAt(this.#at);
+    for (; this.at < this.text.length; this.at++) {
+      const code = this.text.charCodeAt(this.at);
       if (code === 0x2e) real = true;
       else if (code === 0x65 || code === 0x45) exponent = true;
       else if (!((code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b)) break;
     }
     real ||= exponent;
-    if (this.#at === from) throw new Error("not a JSON value");
-    if (this.#countsDigits) countDigits(shape, this.#text.slice(from, this.#at));
-    if ((real || this.#at - from >= 10) && !(shape.longs && shape.doubles))
-      noteRange(shape, this.#text.slice(from, this.#at));
+    if (this.at === from) throw new Error("not a JSON value");
+    if (this.#countsDigits) countDigits(shape, this.text.slice(from, this.at));
+    if ((real || this.at - from >= 10) && !(shape.longs && shape.doubles))
+      noteRange(shape, this.text.slice(from, this.at));
     if (real) {
       shape.reals = true;
       // 1e400: a double would make it infinite.
-      const long = exponent || this.#at - from > 300;
-      if (long && !Number.isFinite(Number(this.#text.slice(from, this.#at)))) {
+      const long = exponent || this.at - from > 300;
+      if (long && !Number.isFinite(Number(this.text.slice(from, this.at)))) {
         shape.huge = true;
         shape.rounds = true;
       }
-    } else if (this.#at - from <= 15) shape.ints = true;
-    else longNumber(shape, this.#text.slice(from, this.#at));
-  }
-
-  #string(): string {
-    const open = this.#at;
-    this.#skipString();
-    return stringValue(this.#text, open, this.#at);
-  }
-
-  #skipString(): void {
-    const end = stringEnd(this.#text, this.#at);
-    if (end < 0) throw new Error("not a JSON text");
-    this.#at = end;
-  }
-
-  /** The next character that is no white space. */
-  #next(): number {
-    this.#at = skipSpace(this.#text, this.#at);
-    return this.#text.charCodeAt(this.#at);
+    } else if (this.at - from <= 15) shape.ints = true;
+    else longNumber(shape, this.text.slice(from, this.at));
   }
 }
 

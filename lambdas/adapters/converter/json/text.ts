@@ -28,3 +28,47 @@ export function skipSpace(text: string, from: number): number {
     if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return at;
   }
 }
+
+/** Goes over a text from place to place; `at` is behind what was gone over last. */
+export class TextWalk {
+  protected text = "";
+  protected at = 0;
+
+  protected start(text: string): void {
+    this.text = text;
+    this.at = 0;
+  }
+
+  /** The next character that is no white space. */
+  protected next(): number {
+    this.at = skipSpace(this.text, this.at);
+    return this.text.charCodeAt(this.at);
+  }
+
+  /** What the string that opens here means. */
+  protected string(): string {
+    const open = this.at;
+    this.skipString();
+    return stringValue(this.text, open, this.at);
+  }
+
+  protected skipString(): void {
+    const end = stringEnd(this.text, this.at);
+    if (end < 0) throw new Error("not a JSON text");
+    this.at = end;
+  }
+
+  /** Over the object or list that opens here. */
+  protected skipNested(): void {
+    for (let open = 0; ; ) {
+      const inner = this.next();
+      if (inner === 0x22) this.skipString();
+      else {
+        if (this.at >= this.text.length) throw new Error("not a JSON value");
+        this.at++;
+        if (inner === 0x7b || inner === 0x5b) open++;
+        else if ((inner === 0x7d || inner === 0x5d) && --open === 0) return;
+      }
+    }
+  }
+}
