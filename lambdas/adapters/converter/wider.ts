@@ -4,7 +4,7 @@
 import { evolveSchema } from "../../core/iceberg/schema.ts";
 import { decimalOf } from "../../core/iceberg/type-text.ts";
 import type { DraftField, DraftType, NestedField, PrimitiveType, Type } from "../../core/iceberg/types.ts";
-import { indexOfName } from "./parquet/types.ts";
+import { indexOfName } from "./names.ts";
 
 /** Of two files' types that which the table's column can become; both together where it can become either. */
 export function widerIn(table: Type | undefined, a: DraftType, b: DraftType): DraftType {

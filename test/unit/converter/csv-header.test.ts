@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type CsvOptions, columnNames, headerOf } from "../../../lambdas/adapters/converter/csv/header.ts";
+import { type CsvOptions, headerOf } from "../../../lambdas/adapters/converter/csv/header.ts";
+import { columnNames } from "../../../lambdas/adapters/converter/names.ts";
 
 const options: CsvOptions = {
   type: "csv",

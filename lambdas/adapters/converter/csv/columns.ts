@@ -5,11 +5,12 @@
 import type { NestedField, Schema } from "../../../core/iceberg/types.ts";
 import { FILE_COLUMN } from "../format.ts";
 import { LINEAGE_NAMES } from "../lineage.ts";
+import { findByName, indexOfName } from "../names.ts";
 import type { Place } from "../places.ts";
 import { ident, literal } from "../sql.ts";
 import { castText, MISFIT, maybeRounded, misfits, type TextFormats } from "../strict-cast.ts";
 import { duckType } from "../types.ts";
-import { type CsvGroup, columnTypes, fieldsIn, findByName, indexOfColumn, readCsv } from "./group.ts";
+import { type CsvGroup, columnTypes, fieldsIn, readCsv } from "./group.ts";
 import type { CsvOptions } from "./header.ts";
 
 export class CsvColumns {
@@ -39,7 +40,7 @@ export class CsvColumns {
   places(group: CsvGroup, schema: Schema): Place[] {
     const known = new Set<number>();
     const places = schema.fields.flatMap((field): Place[] => {
-      const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
+      const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfName(group.columns, field.name);
       known.add(index);
       if (index < 0 || field.type === "string") return [];
       const text = this.text(index, field);
@@ -77,7 +78,7 @@ export class CsvColumns {
 
   /** `typed`: a double or boolean is read as such. */
   value(group: CsvGroup, field: NestedField, typed = this.#typed): string {
-    const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfColumn(group, field.name);
+    const index = LINEAGE_NAMES.has(field.name) ? -1 : indexOfName(group.columns, field.name);
     if (index < 0) return `CAST(NULL AS ${duckType(field.type)})`;
     if (typed && field.type === "boolean") return `c${index}`;
     // From 2^53 on it may be a whole number rounded, or one too large: as text that can be told.

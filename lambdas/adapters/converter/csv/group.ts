@@ -1,8 +1,8 @@
 // Files that DuckDB reads in one scan, as a FROM item: their columns are named by place, c0, c1, ..., and are text unless told.
 
 import type { FixedColumn } from "../../../core/config.ts";
-import type { NestedField } from "../../../core/iceberg/types.ts";
 import { FILE_COLUMN, type SpooledSource } from "../format.ts";
+import { indexOfName } from "../names.ts";
 import { ROW } from "../places.ts";
 import { list, literal, struct, tableFunction } from "../sql.ts";
 import type { CsvOptions } from "./header.ts";
@@ -112,13 +112,6 @@ export function columnTypes(types: readonly string[]): string {
   return struct(types.map((type, index) => [`c${index}`, literal(type)]));
 }
 
-export function indexOfColumn(group: CsvGroup, name: string): number {
-  const exact = group.columns.indexOf(name);
-  if (exact >= 0) return exact;
-  const lower = name.toLowerCase();
-  return group.columns.findIndex((column) => column.toLowerCase() === lower);
-}
-
 /** Columns as they are read. */
 export function fieldsIn({ columns, mended }: CsvGroup): readonly string[] {
   return mended === "noted" ? [...columns, ""] : columns;
@@ -129,11 +122,6 @@ export function noteOf({ columns }: CsvGroup): string {
 }
 
 export function ownText(group: CsvGroup, column: string): string {
-  const index = indexOfColumn(group, column);
+  const index = indexOfName(group.columns, column);
   return index < 0 ? "CAST(NULL AS VARCHAR)" : `c${index}`;
-}
-
-export function findByName(fields: readonly NestedField[], name: string): NestedField | undefined {
-  const lower = name.toLowerCase();
-  return fields.find((field) => field.name === name) ?? fields.find((field) => field.name.toLowerCase() === lower);
 }

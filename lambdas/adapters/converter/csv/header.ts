@@ -158,18 +158,3 @@ function parseRecord(
   if (at >= text.length && (!whole || quoted)) return undefined;
   return { values: [...values, value], end: at, broken };
 }
-
-/**
- * Names of the columns: trimmed; an empty one is named by its place; one that is there already, in whatever case, or is reserved
- * gets `_1`, `_2`, ... (Glue and Athena do not tell `id` from `ID`).
- */
-export function columnNames(header: readonly string[], reserved: readonly string[]): string[] {
-  const taken = new Set(reserved.map((name) => name.toLowerCase()));
-  return header.map((raw, index) => {
-    const wanted = raw.trim() === "" ? `column${index}` : raw.trim();
-    let name = wanted;
-    for (let n = 1; taken.has(name.toLowerCase()); n++) name = `${wanted}_${n}`;
-    taken.add(name.toLowerCase());
-    return name;
-  });
-}

@@ -7,12 +7,13 @@ import type { Misfits, SourceFailure, Treatment } from "../../../core/ports.ts";
 import { FILE_COLUMN, type ReaderContext, type SpooledSource, treatmentOf, type Verdict } from "../format.ts";
 import { LINEAGE_NAMES } from "../lineage.ts";
 import { lookup } from "../lookup.ts";
+import { indexOfName } from "../names.ts";
 import { findMisfits, type Place, type RowNotes, type Scan, treatedSelect } from "../places.ts";
 import { SMALL_BYTES } from "../spool/spool.ts";
 import { castText, MISFIT } from "../strict-cast.ts";
 import { duckType } from "../types.ts";
 import type { CsvColumns } from "./columns.ts";
-import { type CsvGroup, indexOfColumn, noteOf, numberedCsv, ownText, readCsv } from "./group.ts";
+import { type CsvGroup, noteOf, numberedCsv, ownText, readCsv } from "./group.ts";
 import { inferTypes } from "./infer.ts";
 import type { CsvLines, SourceRows } from "./lines.ts";
 import { type MendedCsv, NOTE_PREFIX, type Note } from "./mend.ts";
@@ -218,7 +219,7 @@ export class CsvMisfits {
         if (flag === undefined) return this.#columns.value(group, field, how.typed);
         if (typeof field.type !== "string") return `CAST(NULL AS ${duckType(field.type)})`;
         const cast = castText(
-          this.#columns.text(indexOfColumn(group, field.name), field),
+          this.#columns.text(indexOfName(group.columns, field.name), field),
           field.type,
           this.#columns.formats,
         );
@@ -265,7 +266,7 @@ interface Treating {
 function requiredOf(group: CsvGroup, { fields }: Schema, columns: CsvColumns): Scan["required"] {
   const required = fields.filter((field) => field.required && !LINEAGE_NAMES.has(field.name));
   return required.map((field) => {
-    const index = indexOfColumn(group, field.name);
+    const index = indexOfName(group.columns, field.name);
     return { name: field.name, isNull: index < 0 ? "true" : `${columns.text(index, field)} IS NULL` };
   });
 }

@@ -4,9 +4,10 @@
 import type { DraftField, PrimitiveType, Schema } from "../../../core/iceberg/types.ts";
 import type { ConversionJob, Inspection, SourceFailure } from "../../../core/ports.ts";
 import { hintOf, type ReaderContext, type Verdict } from "../format.ts";
+import { findByName } from "../names.ts";
 import type { TextFormats } from "../strict-cast.ts";
 import { draftField } from "../types.ts";
-import { type CsvGroup, findByName, readCsv } from "./group.ts";
+import { type CsvGroup, readCsv } from "./group.ts";
 import { inferTypes, widenTypes } from "./infer.ts";
 
 export interface Inspecting {

@@ -6,8 +6,8 @@ import { splitUri } from "../../../core/ids.ts";
 import { OBJECT_COLUMN_NAMES } from "../../../core/object-rows.ts";
 import type { PathDate } from "../../../core/path-date.ts";
 import type { Source } from "../../../core/ports.ts";
-import { columnNames } from "../csv/header.ts";
 import { LINEAGE_NAMES } from "../lineage.ts";
+import { columnNames } from "../names.ts";
 
 export interface ObjectFacts {
   /** By the column's name in lower case; a column that is not here is null. */

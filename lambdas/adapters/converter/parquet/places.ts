@@ -4,12 +4,13 @@
 import type { DuckDBType } from "@duckdb/node-api";
 import type { DraftType, NestedField, PrimitiveType, Type } from "../../../core/iceberg/types.ts";
 import { duckdb } from "../engine.ts";
+import { indexOfName } from "../names.ts";
 import type { Place } from "../places.ts";
 import { ident, literal } from "../sql.ts";
 import { misfits } from "../strict-cast.ts";
 import { draftOf, duckType } from "../types.ts";
 import { jsonSql, textSql } from "./json.ts";
-import { castDuck, draftOfDuck, indexOfName, membersBeside } from "./types.ts";
+import { castDuck, draftOfDuck, membersBeside } from "./types.ts";
 
 export interface ParquetPlace extends Place {
   readonly fileType: DraftType;

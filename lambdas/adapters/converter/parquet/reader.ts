@@ -4,7 +4,6 @@
 import type { DuckDBType } from "@duckdb/node-api";
 import type { DraftField, NestedField, Schema } from "../../../core/iceberg/types.ts";
 import type { Inspection, Misfits, SourceFailure, Treatment } from "../../../core/ports.ts";
-import { columnNames } from "../csv/header.ts";
 import { isOutOfMemory, isTooFar, kindOf, tooFar, tooLargeForMemory } from "../duckdb-errors.ts";
 import { duckdb } from "../engine.ts";
 import {
@@ -18,22 +17,14 @@ import {
   type Verdict,
 } from "../format.ts";
 import { LINEAGE_NAMES } from "../lineage.ts";
+import { columnNames, indexOfName } from "../names.ts";
 import { findMisfits, ROW, rowOf, type Scan, treatedSelect } from "../places.ts";
 import { ident, literal, tableFunction } from "../sql.ts";
 import { duckType } from "../types.ts";
 import { widerIn } from "../wider.ts";
 import { lookAtFooter } from "./footer.ts";
 import { castFitting, type ParquetPlace, placesOf } from "./places.ts";
-import {
-  castDuck,
-  checkedInt96,
-  draftOfDuck,
-  hasUnnamed,
-  indexOfName,
-  LEVELS_MAX,
-  levelsIn,
-  listsIn,
-} from "./types.ts";
+import { castDuck, checkedInt96, draftOfDuck, hasUnnamed, LEVELS_MAX, levelsIn, listsIn } from "./types.ts";
 
 interface ParquetGroup {
   /** As the file has them. */

@@ -5,6 +5,7 @@
 import type { DuckDBStructType, DuckDBType } from "@duckdb/node-api";
 import type { DraftType, NestedField, PrimitiveType, Type } from "../../../core/iceberg/types.ts";
 import { duckdb } from "../engine.ts";
+import { indexOfName } from "../names.ts";
 import { ident, literal } from "../sql.ts";
 import { castText, MISFIT, TOO_FAR } from "../strict-cast.ts";
 import { draftOf, duckType } from "../types.ts";
@@ -191,11 +192,4 @@ function partsOf(type: DuckDBType): readonly DuckDBType[] {
     default:
       return [];
   }
-}
-
-export function indexOfName(names: readonly string[], name: string): number {
-  const exact = names.indexOf(name);
-  if (exact >= 0) return exact;
-  const lower = name.toLowerCase();
-  return names.findIndex((candidate) => candidate.toLowerCase() === lower);
 }
