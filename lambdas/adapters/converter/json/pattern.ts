@@ -1,6 +1,6 @@
 // A regular expression that takes a line of NDJSON only if every value of its record fits the table by the rules of json/fit.ts. It is narrower
-// than they are: what it refuses is doubtful, not unfit. V8 compiles it
-// to machine code: finding what does not fit costs half of a plain load, where looking at every value costs several (bench/rescue.ts).
+// than they are: what it refuses is doubtful, not unfit. V8 compiles it to machine code: finding what does not fit
+// costs half of a plain load, where looking at every value costs several (bench/rescue.ts).
 // It is learned from a file's first records: the order of their keys, and which columns have values. Text is latin1, one character for a byte.
 
 import { decimalOf } from "../../../core/iceberg/type-text.ts";
